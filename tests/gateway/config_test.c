@@ -86,6 +86,10 @@ static void all_of_it_arrives(void **state)
 		"  trusted_proxies: [10.0.0.0/8, '2001:db8::/33', 192.0.2.7]\n"
 		"  access_log: {path: /var/log/x}\n"
 		"  drain_timeout: 3s\n"
+		"  warm_state_file: /var/lib/kolk/warm\n"
+		"  warm_pairs_max: 50\n"
+		"  warm_rate: 5\n"
+		"  warm_interval: 1m\n"
 		"  server: {streams_max: 9, body_bytes_max: 1MiB}\n"
 		"  routes:\n"
 		"  - match: {host: API.example.com, path: /a, methods: [GET], header: 'X-Kind:  b c'}\n"
@@ -128,6 +132,10 @@ static void all_of_it_arrives(void **state)
 	assert_int_equal(c->server.streams_max, 9);
 	assert_string_equal(c->access_log.path, "/var/log/x");
 	assert_int_equal(c->drain_timeout_ns, 3 * KOLK_S_NS);
+	assert_string_equal(c->warm.state_file, "/var/lib/kolk/warm");
+	assert_int_equal(c->warm.pairs_max, 50);
+	assert_int_equal(c->warm.rate, 5);
+	assert_int_equal(c->warm.interval_ns, 60 * KOLK_S_NS);
 	assert_non_null(c->pools);
 	assert_non_null(c->tenants);
 	assert_int_equal(c->routes[0].identity, gw_rate_identity(&c->routes[0]));
@@ -219,9 +227,11 @@ static void options_for_life_are_compared(void **state)
 		  "{address: 'unix:/x'}]\n" ROUTES, "" }, /* the defaults, written out */
 		{ "  listen: [{address: '0.0.0.0:0', streams_max: 3, proxy_protocol: true}, "
 		  "{address: 'unix:/x', unix_mode: '0600', unix_owner: root}]\n" ROUTES
-		  "  server: {header_timeout: 3s}\n  access_log: {path: \"-\"}\n",
+		  "  server: {header_timeout: 3s}\n  access_log: {path: \"-\"}\n"
+		  "  warm_state_file: /x\n  warm_rate: 3\n",
 		  "streams_max of listen 1, proxy_protocol of listen 1, unix_owner of listen 2, "
-		  "unix_mode of listen 2, header_timeout of server, path of access_log" },
+		  "unix_mode of listen 2, header_timeout of server, path of access_log, "
+		  "warm_state_file, warm_rate" },
 	};
 	char message[300], changes[400], *before, *after;
 	struct gw_config *config = load(first, message, sizeof message);

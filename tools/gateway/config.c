@@ -66,6 +66,7 @@ static void check(void *user, struct kolk_config *config, void *own,
 	for (uint32_t i = 0; i < file->config.route_count; i++)
 		file->config.routes[i].identity = gw_rate_identity(&file->config.routes[i]);
 	gw_tracing_check(&c);
+	gw_warm_check(&c);
 	gw_tenants_check(&c);
 }
 

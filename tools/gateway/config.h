@@ -14,6 +14,7 @@
 #include <kolk/ops/section.h>
 
 #include "tools/gateway/config_mcp.h"
+#include "tools/gateway/config_warm.h"
 
 struct gw_tenants; /* tenant.h: tokens and keys that were read */
 
@@ -220,6 +221,7 @@ struct gw_config {
 	struct gw_tenants_options tenants_options;
 	struct gw_access_log_options access_log;
 	struct gw_tracing_options tracing;
+	struct gw_warm_options warm;
 	struct kolk_http_server_options server; /* size set; the others as in the file */
 	uint64_t drain_timeout_ns; /* from SIGTERM to the end; 0 = 10 s; KOLK_AT_ONCE;
 				    * KOLK_FOREVER */

@@ -75,5 +75,7 @@ void gw_tenants_check(struct gw_check *check);
 void gw_tenants_load(struct gw_check *check);
 /* config_tracing.c */
 void gw_tracing_check(struct gw_check *check);
+/* config_warm.c */
+void gw_warm_check(struct gw_check *check);
 
 #endif

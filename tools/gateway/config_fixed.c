@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * config_fixed.c - what a program that runs cannot change: options of its listeners and of its server,
- * and the path of its log. The program keeps what it began with as a text, and a reload compares.
+ * the path of its log, and its warm start. The program keeps what it began with as a text, and a reload compares.
  *
  * The text: a name and a value for each option, each closed by a zero; an empty name is the end. Two
  * texts of as many listeners have the same names in the same order.
@@ -63,6 +63,11 @@ char *gw_config_fixed(const struct gw_config *config)
 	add_options(to, "server", kolk_http_server_option_table(), &config->server);
 	fprintf(to, "path of access_log%c%s%c", 0,
 		config->access_log.path != NULL ? config->access_log.path : "off", 0);
+	fprintf(to, "warm_state_file%c%s%c", 0,
+		config->warm.state_file != NULL ? config->warm.state_file : "", 0);
+	fprintf(to, "warm_pairs_max%c%u%c", 0, config->warm.pairs_max, 0);
+	fprintf(to, "warm_rate%c%u%c", 0, config->warm.rate, 0);
+	fprintf(to, "warm_interval%c%llu%c", 0, (unsigned long long)config->warm.interval_ns, 0);
 	fputc(0, to);
 	if (fclose(to) == 0)
 		return text;

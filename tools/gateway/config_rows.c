@@ -89,6 +89,18 @@ static const struct kolk_option file_rows[] = {
 			KOLK_MS_NS, DAY, "drain_timeout", NULL, NULL, NULL,
 			"how long the end may take after SIGTERM, in all. Requests may go on but for the "
 			"last quarter (0.5 to 1 s), in which connections are closed")
+	KOLK_OPTION_ROW(text, config.warm.state_file, TEXT, 0, 0, 1, PATH, "warm_state_file", NULL,
+			"path", "none",
+			"which upstreams tenants used most, for the next start, without credentials: "
+			"their sessions and connections are made before they ask. Written at the end and "
+			"every `warm_interval`, for its owner alone; a file that is something else is "
+			"left as it is")
+	KOLK_OPTION_ROW(uint32_t, config.warm.pairs_max, COUNT, 0, 1000, 1, 10000, "warm_pairs_max",
+			NULL, NULL, NULL, "tenants and upstreams that are counted (by each loop) and kept")
+	KOLK_OPTION_ROW(uint32_t, config.warm.rate, COUNT, 0, 20, 1, 10000, "warm_rate", NULL, NULL,
+			NULL, "sessions and connections that are begun in a second, 16 at a time")
+	KOLK_OPTION_ROW(uint64_t, config.warm.interval_ns, DURATION, 0, 300 * KOLK_S_NS, KOLK_S_NS,
+			DAY, "warm_interval", NULL, NULL, NULL, "from one write to the next")
 	KOLK_OPTION_ROW(uint32_t, config.tenants_options.from, WORD, 0, 0, 0, 0, "tenants.from", froms,
 			"none, bearer, header, client_certificate, jwt", NULL, "")
 	KOLK_OPTION_ROW(text, config.tenants_options.file, TEXT, 0, 0, 1, PATH, "tenants.file", NULL,

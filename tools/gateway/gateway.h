@@ -20,6 +20,7 @@
  *   forward.c     the fields on their way, both ways
  *   answer.c      what the gateway answers by itself
  *   mcp.h         routes to MCP servers: mcp_*.c; lines.c: standard input and output
+ *   warm.h        what tenants used most is made ahead at the next start: warm_*.c
  *   tunnel.c      an exchange that became another protocol (WebSocket)
  *   pipe.c        the bytes of a direction that are in the gateway
  *   trace.c       whose trace a request belongs to; span.c: what is told of it
@@ -51,6 +52,8 @@ struct gateway;
 struct gw_collector;
 struct gw_exchange;
 struct gw_tracer;
+struct gw_warm;
+struct gw_warm_loop;
 
 /* What the gateway keeps for a loop of the engine. Only that loop's thread touches it. */
 struct gw_loop {
@@ -65,6 +68,7 @@ struct gw_loop {
 	uint32_t unused_count;
 	struct gw_exchange *deferred;  /* that wait for the end of the reload */
 	struct gw_mcp_loop *mcp;     /* sessions of MCP clients */
+	struct gw_warm_loop *warm;   /* NULL = nothing is made ahead */
 	struct gw_fields fields;     /* of the head that is being passed on */
 	struct gw_log_buffer log;
 	struct gw_tracer *tracer;    /* NULL = requests are not traced now */
@@ -82,6 +86,7 @@ struct gateway {
 	struct gw_access_log *log;   /* NULL = none */
 	struct gw_rates *rates;      /* token buckets */
 	struct gw_mcp *mcp;          /* pools of MCP servers */
+	struct gw_warm *warm;        /* NULL = there is no warm_state_file */
 	const char *stdio_route;     /* --stdio: its path; NULL = it listens */
 	int stdio_fds[2];
 	struct gw_stdio *stdio;      /* NULL = it did not begin */

@@ -24,6 +24,7 @@
 #include "tools/gateway/rate.h"
 #include "tools/gateway/say.h"
 #include "tools/gateway/status.h"
+#include "tools/gateway/warm.h"
 
 enum { USAGE = 2 };
 
@@ -185,6 +186,8 @@ static bool start(struct gateway *gateway)
 							     &gw_front_handler, gateway,
 							     &gateway->server);
 	if (err == KOLK_OK)
+		what = "warm start", err = gw_warm_begin(gateway) ? KOLK_OK : KOLK_E_MEMORY;
+	if (err == KOLK_OK)
 		what = "admin server", err = open_admin(gateway);
 	if (err != KOLK_OK) {
 		complain(what, err);
@@ -252,6 +255,7 @@ static void free_all(struct gateway *gateway)
 		gw_fields_free(&gateway->loops[i].fields);
 	}
 	gw_tracing_free(gateway);
+	gw_warm_free(gateway);
 	gw_rates_free(gateway->rates);
 	free(gateway->loops);
 	free(gateway->listeners);
@@ -282,6 +286,7 @@ static bool stop(struct gateway *gateway)
 
 	kolk_admin_close(gateway->admin);
 	gw_status_show_mcp(NULL);
+	gw_warm_end(gateway, kolk_in_ns(sooner(all_ns / 4, KOLK_S_NS)));
 	gw_mcp_drain(gateway);
 	gw_stdio_end(gateway, gateway->stdio, kolk_in_ns(all_ns > rest ? all_ns - rest : 0));
 	if (gateway->server != NULL)

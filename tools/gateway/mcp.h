@@ -236,6 +236,8 @@ extern const struct kolk_mcp_handler gw_mcp_handler_alone; /* of a call without 
 
 /* ---- mcp_session.c, on its home */
 
+/* The version that its server is asked for; NULL = the library's. */
+const char *gw_mcp_version_asked(const struct kolk_mcp_envelope *message);
 struct gw_mcp_session *gw_mcp_session_make(struct gw_mcp_call *call, enum kolk_err *err);
 /* It gets an id. False = there are too many. */
 bool gw_mcp_session_enter(struct gw_mcp_session *session);

@@ -12,6 +12,7 @@
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_tools.h"
+#include "tools/gateway/warm.h"
 
 enum { FIELDS_MAX = 32 };
 
@@ -85,6 +86,8 @@ static void begin_session(struct gw_mcp_call *call)
 			     kolk_err_text(err));
 		return;
 	}
+	if (session->adapted == NULL)
+		gw_warm_use_session(call);
 	gw_mcp_session_add(session, call);
 	gw_mcp_call_start(call);
 }
@@ -180,6 +183,8 @@ static enum kolk_err open_own(struct gw_mcp_call *call, bool dialog)
 	options.who = &who;
 	options.capabilities = capabilities;
 	err = gw_mcp_client_open(call, gw_mcp_calls(call->pool), &options, &call->own);
+	if (err == KOLK_OK)
+		gw_warm_use_call(call, dialog);
 	free(capabilities);
 	return err;
 }

@@ -18,6 +18,11 @@ static bool is_version(const char *version)
 	return false;
 }
 
+const char *gw_mcp_version_asked(const struct kolk_mcp_envelope *message)
+{
+	return is_version(message->version) ? message->version : NULL;
+}
+
 static char *copy(struct kolk_mcp_part part)
 {
 	return part.size > 0 ? strndup(part.data, part.size) : NULL;
@@ -41,7 +46,7 @@ static enum kolk_err open_client(struct gw_mcp_session *session, struct gw_mcp_c
 	who.tenant = call->tenant[0] != '\0' ? call->tenant : NULL;
 	who.session = session->pool->options.isolation == KOLK_MCP_ISOLATION_SESSION ? name : NULL;
 	options.who = &who;
-	options.protocol_version = is_version(message->version) ? message->version : NULL;
+	options.protocol_version = gw_mcp_version_asked(message);
 	options.capabilities = capabilities;
 	options.client_info = client_info;
 	err = gw_mcp_client_open(call,

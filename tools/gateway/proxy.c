@@ -8,6 +8,7 @@
 #include "tools/gateway/mcp.h"
 #include "tools/gateway/rate.h"
 #include "tools/gateway/status.h"
+#include "tools/gateway/warm.h"
 
 void gw_proxy_cancel(struct gw_exchange *x)
 {
@@ -307,6 +308,7 @@ static enum kolk_err start(struct gw_exchange *x, struct kolk_http_request *requ
 		return KOLK_E_DRAINING;
 	if (x->traced)
 		gw_trace_ask(x, pool);
+	gw_warm_use_pool(x->loop, kolk_pool_name(pool), x->tenant);
 	if (x->tenant[0] == '\0')
 		return kolk_http_start(x->loop->http, kolk_pool_key(pool), request, &back_handler, x,
 				       &x->back);

@@ -212,6 +212,7 @@ char *gw_status_json(void *user)
 	gw_key_source_look(put_keys, root);
 	gw_status_put_traces(root);
 	gw_status_put_members(root);
+	gw_status_put_warm(root);
 	if (shown_mcp != NULL && shown_mcp->count > 0)
 		put_mcp(root);
 	if (gw_count_each(append_route, routes))
@@ -399,6 +400,7 @@ char *gw_status_metrics(void *user)
 		put_histograms(out, &rows);
 		gw_key_source_look(put_key_rows, out);
 		gw_status_print_traces(out);
+		gw_status_print_warm(out);
 		gw_status_print_members(out);
 		if (shown_mcp != NULL && shown_mcp->count > 0)
 			put_tool_rows(out);

@@ -37,4 +37,8 @@ void gw_status_print_members(FILE *out);
 void gw_status_put_traces(json_t *root);
 void gw_status_print_traces(FILE *out);
 
+/* status_warm.c: the same of a warm start. */
+void gw_status_put_warm(json_t *root);
+void gw_status_print_warm(FILE *out);
+
 #endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* warm_test.c - what tenants used most is there when the gateway begins again; and what is wrong with
+ * a state file. */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/gateway/program/program.h"
+#include "tests/kit/origin.h"
+#include "tests/mcp/fixture.h"
+
+static char text[PROGRAM_TEXT];
+
+/* One server, and gateways one after the other. */
+struct place {
+	struct program program;
+	struct mcp_fixture *server;
+	char directory[32], state[64], token[64], admin[64];
+	const char *mcp;  /* options of its pool */
+	const char *more; /* of the section gateway */
+};
+
+#define TENANTS "  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.0/8\"]\n"
+
+static bool write_file(const char *path, const char *content)
+{
+	FILE *file = fopen(path, "w");
+
+	if (file == NULL)
+		return FAILED("a file can be written");
+	fputs(content, file);
+	return fclose(file) == 0;
+}
+
+static bool begin(struct place *place)
+{
+	char pools[512], gateway[512];
+
+	snprintf(pools, sizeof pools,
+		 "  - {name: tools, protocol: mcp, address: \"%s\", limits: {idle_min: 0}, mcp: {%s}}\n"
+		 "admin: {listen: \"unix:%s\"}\n", mcp_fixture_address(place->server), place->mcp,
+		 place->admin);
+	snprintf(gateway, sizeof gateway, TENANTS "  warm_state_file: %s\n%s", place->state,
+		 place->more != NULL ? place->more : "");
+	memset(&place->program, 0, sizeof place->program);
+	return program_start_with(&place->program, &(struct program_file){
+		.engine = "loops: 3", .pools = pools, .gateway = gateway,
+		.routes = "    - {match: {path: /mcp}, pool: tools}\n" });
+}
+
+static bool open_place(struct place *place, struct mcp_options *o)
+{
+	o->listen = "127.0.0.1:0";
+	place->server = mcp_fixture_open(o);
+	snprintf(place->directory, sizeof place->directory, "/tmp/kolk-warm-XXXXXX");
+	if (place->server == NULL || mkdtemp(place->directory) == NULL)
+		return FAILED("there is a server");
+	snprintf(place->state, sizeof place->state, "%s/state", place->directory);
+	snprintf(place->token, sizeof place->token, "%s/token", place->directory);
+	snprintf(place->admin, sizeof place->admin, "%s/admin", place->directory);
+	return true;
+}
+
+/* No session is left at the server, and nothing but what was meant to be in the directory. */
+static void close_place(struct place *place)
+{
+	CHECK(mcp_fixture_number(place->server, MCP_N_sessions_open) == 0);
+	CHECK(mcp_fixture_number(place->server, MCP_N_leaks) == 0);
+	mcp_fixture_close(place->server);
+	(void)unlink(place->state);
+	(void)unlink(place->token);
+	(void)unlink(place->admin);
+	CHECK(rmdir(place->directory) == 0);
+}
+
+static bool end(struct place *place)
+{
+	return CHECK(program_stop(&place->program, 15000));
+}
+
+static uint64_t created(const struct place *place)
+{
+	return mcp_fixture_number(place->server, MCP_N_sessions_created);
+}
+
+static const char *state_of(const struct place *place)
+{
+	FILE *file = fopen(place->state, "r");
+	size_t size = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+
+	text[size] = '\0';
+	if (file != NULL)
+		fclose(file);
+	return text;
+}
+
+/* Whether the admin server says so at this path, soon. */
+static bool says(const struct place *place, const char *path, const char *wanted)
+{
+	char arguments[128];
+	bool said;
+
+	snprintf(arguments, sizeof arguments, "%s --unix-socket %s", path, place->admin);
+	said = WITHIN_MS(10000, program_curl(&place->program, arguments, text) == 0 &&
+					strstr(text, wanted) != NULL);
+	if (!said)
+		tap_note("no '%s' in: %s", wanted, text);
+	return said;
+}
+
+/* So many are made ahead, without a request. */
+static bool is_made(const struct place *place, int number)
+{
+	char wanted[128];
+
+	snprintf(wanted, sizeof wanted, "\nkolk_gateway_warm_total{outcome=\"made\"} %d\n", number);
+	return says(place, "/metrics", wanted);
+}
+
+/* ---- clients */
+
+static int ask_line(const struct place *place, const char *line, const char *user,
+		    const char *fields, const char *body)
+{
+	char request[4096];
+	int fd = program_connect(&place->program);
+
+	snprintf(request, sizeof request,
+		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: %s\r\n"
+		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+		 "%sContent-Length: %zu\r\n\r\n%s", line, user, fields, strlen(body), body);
+	if (fd < 0 || !client_send(fd, request))
+		FAILED("a request is sent");
+	client_read(fd, NULL, text);
+	close(fd);
+	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
+}
+
+static int ask(const struct place *place, const char *user, const char *fields, const char *body)
+{
+	return ask_line(place, "POST /mcp", user, fields, body);
+}
+
+#define INITIALIZE(name)                                                                           \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
+	"\"2025-11-25\",\"capabilities\":{\"roots\":{}},\"clientInfo\":{\"name\":\"" name "\","     \
+	"\"version\":\"1\"}}}"
+#define ECHO \
+	"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\"," \
+	"\"arguments\":{\"nonce\":\"n1\"}"
+
+/* A session, a call in it. */
+static void work(const struct place *place, const char *user)
+{
+	char id[256] = "", fields[512];
+	const char *at;
+
+	CHECK(ask(place, user, "", INITIALIZE("desk")) == 200);
+	at = strstr(text, "mcp-session-id: ");
+	CHECK(at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1);
+	snprintf(fields, sizeof fields, "Mcp-Session-Id: %s\r\n", id);
+	CHECK(ask(place, user, fields, ECHO "}}") == 200 && strstr(text, "n1") != NULL);
+	CHECK(ask_line(place, "DELETE /mcp", user, fields, "") == 200);
+}
+
+static void work_modern(const struct place *place, const char *user)
+{
+	CHECK(ask(place, user,
+		  "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n",
+		  ECHO ",\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
+		  "\"io.modelcontextprotocol/clientCapabilities\":{},"
+		  "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}}") == 200);
+	CHECK(strstr(text, "n1") != NULL);
+}
+
+/* ---- sessions */
+
+/* The first request of a user who was there often costs no initialize; that of another one does. */
+static void comes_back(const char *mcp, void (*use)(const struct place *place, const char *user))
+{
+	struct place place = { .mcp = mcp, .more = "  warm_pairs_max: 1\n" };
+	struct mcp_options o = { .listen = NULL };
+	uint64_t made;
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	for (int i = 0; i < 4; i++)
+		use(&place, "alice");
+	MUST(end(&place));
+	made = created(&place);
+	CHECK(made == 1);
+	MUST(begin(&place));
+	CHECK(is_made(&place, 1) && created(&place) == made + 1);
+	use(&place, "alice");
+	CHECK(created(&place) == made + 1);
+	use(&place, "bob");
+	CHECK(created(&place) == made + 2);
+	MUST(end(&place));
+	CHECK(strstr(state_of(&place), "\"tenant\":\"alice\"") != NULL);
+	CHECK(strstr(text, "bob") == NULL); /* the less frequent of two has no place */
+	close_place(&place);
+}
+
+static void test_sessions(void)
+{
+	comes_back("era: legacy, isolation: tenant, sharing: exclusive", work);
+}
+
+static void test_bound(void)
+{
+	comes_back("era: legacy, isolation: tenant, sharing: bound", work);
+}
+
+static void test_multiplexed(void)
+{
+	comes_back("era: legacy, isolation: tenant, sharing: multiplexed", work);
+}
+
+static void test_calls(void)
+{
+	comes_back("era: legacy, isolation: tenant, sharing: exclusive", work_modern);
+}
+
+/* A client that says something else of itself is told apart: the session that was made ahead is not
+ * its own. */
+static void test_another_client(void)
+{
+	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	work(&place, "alice");
+	MUST(end(&place));
+	MUST(begin(&place));
+	CHECK(is_made(&place, 1) && created(&place) == 2);
+	CHECK(ask(&place, "alice", "", INITIALIZE("another desk")) == 200);
+	CHECK(created(&place) == 3);
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* Sessions that each client has alone cannot be made ahead: none is. */
+static void test_alone(void)
+{
+	struct place place = { .mcp = "era: legacy" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	work(&place, "alice");
+	MUST(end(&place));
+	CHECK(strstr(state_of(&place), "\"kind\":\"connection\"") != NULL);
+	CHECK(strstr(text, "desk") == NULL);
+	MUST(begin(&place));
+	CHECK(is_made(&place, 1) && created(&place) == 1); /* a connection */
+	work(&place, "alice");
+	CHECK(created(&place) == 2);
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* The token is that of the file, which is configured, and not in the state; it may be another one at
+ * the next start. */
+static void test_token(void)
+{
+	struct mcp_options o = { .listen = NULL };
+	struct place place = { .mcp = NULL };
+	struct stat about;
+	char mcp[256];
+
+	MUST(open_place(&place, &o));
+	snprintf(mcp, sizeof mcp, "era: legacy, isolation: tenant, sharing: exclusive, token_file: %s",
+		 place.token);
+	place.mcp = mcp;
+	MUST(write_file(place.token, "first-secret-token\n"));
+	MUST(begin(&place));
+	work(&place, "alice");
+	MUST(end(&place));
+	CHECK(strstr(state_of(&place), "alice") != NULL && strstr(text, "secret") == NULL);
+	CHECK(stat(place.state, &about) == 0 && (about.st_mode & 07777) == 0600);
+	MUST(write_file(place.token, "second-secret-token\n"));
+	MUST(begin(&place));
+	CHECK(is_made(&place, 1) && created(&place) == 2);
+	work(&place, "alice");
+	CHECK(created(&place) == 2);
+	MUST(end(&place));
+	MUST(unlink(place.token) == 0); /* no token: nothing is made */
+	MUST(begin(&place));
+	CHECK(ask(&place, "alice", "", INITIALIZE("desk")) != 200);
+	CHECK(created(&place) == 2);
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* ---- connections */
+
+#define STATE(pairs) "{\"kolk-gateway\":\"warm state\",\"version\":1,\"pairs\":[" pairs "]}"
+#define CONNECTION(pool) \
+	"{\"kind\":\"connection\",\"uses\":3,\"pool\":\"" pool "\",\"tenant\":\"alice\"}"
+
+/* A gateway before a pool `api` of protocol http, at this port; with this state. */
+static bool begin_api(struct place *place, uint16_t port, const char *tls, const char *state)
+{
+	char pools[256], gateway[512];
+
+	snprintf(pools, sizeof pools,
+		 "  - {name: api, protocol: http, address: \"127.0.0.1:%u\", limits: {idle_min: 0}%s}\n"
+		 "admin: {listen: \"unix:%s\"}\n", port, tls, place->admin);
+	snprintf(gateway, sizeof gateway, TENANTS "  warm_state_file: %s\n", place->state);
+	return write_file(place->state, state) &&
+	       program_start_with(&place->program, &(struct program_file){
+		       .pools = pools, .gateway = gateway,
+		       .routes = "    - {match: {path: /api}, pool: api}\n" });
+}
+
+static void test_connections(void)
+{
+	struct kit_origin *origin = kit_origin_open(&(struct kit_origin_options){ 0 });
+	struct mcp_options o = { .listen = NULL };
+	struct place place = { .mcp = "" };
+
+	MUST(origin != NULL && open_place(&place, &o));
+	MUST(begin_api(&place, kit_origin_port(origin), "",
+		       STATE(CONNECTION("api") "," CONNECTION("gone"))));
+	CHECK(is_made(&place, 1) && kit_origin_counts(origin).accepted == 1);
+	CHECK(says(&place, "/api/pool-status", "\"restored\":2,\"made\":1,\"failed\":0,\"skipped\":1,"));
+	MUST(end(&place));
+	kit_origin_close(origin);
+	close_place(&place);
+}
+
+/* A server that does not answer: the end does not wait for it, and the pair is kept. */
+static void test_end_while_it_is_made(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct mcp_options o = { .listen = NULL };
+	struct place place = { .mcp = "" };
+	socklen_t size = sizeof at;
+
+	MUST(bind(silent, (struct sockaddr *)&at, size) == 0 && listen(silent, 8) == 0 &&
+	     getsockname(silent, (struct sockaddr *)&at, &size) == 0);
+	MUST(open_place(&place, &o));
+	MUST(begin_api(&place, ntohs(at.sin_port), ", tls: {}", STATE(CONNECTION("api"))));
+	CHECK(says(&place, "/api/pool-status", "\"dialing\":1"));
+	MUST(end(&place));
+	CHECK(strstr(state_of(&place), "\"pool\":\"api\"") != NULL &&
+	      strstr(text, "alice") != NULL);
+	close(silent);
+	close_place(&place);
+}
+
+/* ---- the file */
+
+static void test_written_meanwhile(void)
+{
+	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive",
+			       .more = "  warm_interval: 1s\n" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	work(&place, "alice");
+	CHECK(WITHIN_MS(10000, strstr(state_of(&place), "alice") != NULL));
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* It is told, nothing is made, the gateway serves, and what is there stays. */
+static void is_not_taken(const char *content, const char *why)
+{
+	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	MUST(write_file(place.state, content));
+	MUST(begin(&place));
+	CHECK(program_says(&place.program, why));
+	CHECK(strstr(place.program.said, "nothing is made ahead") != NULL);
+	work(&place, "alice");
+	CHECK(created(&place) == 1);
+	MUST(end(&place));
+	CHECK(strcmp(state_of(&place), content) == 0);
+	close_place(&place);
+}
+
+static void test_bad_files(void)
+{
+	is_not_taken("root:x:0:0:root:/root:/bin/sh\n", "it is damaged");
+	is_not_taken("{\"kolk-gateway\":\"warm state\",\"version\":1,\"pairs\":[{", "it is damaged");
+	is_not_taken("{\"name\":\"a package\"}", "it is no state of kolk-gateway");
+	is_not_taken("{\"kolk-gateway\":\"warm state\",\"version\":2,\"pairs\":[]}",
+		     "it is of another version");
+}
+
+/* What cannot be written is told once, and costs nothing else. */
+static void test_no_place(void)
+{
+	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive",
+			       .more = "  warm_interval: 1s\n" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	snprintf(place.state, sizeof place.state, "%s/none/state", place.directory);
+	MUST(begin(&place));
+	work(&place, "alice");
+	CHECK(program_says(&place.program, "cannot be written: No such file or directory"));
+	work(&place, "alice");
+	MUST(end(&place));
+	close_place(&place);
+}
+
+static const struct tap_test tests[] = {
+	{ "the session of a frequent user is made before the first request", test_sessions },
+	{ "so is one that a client holds for itself", test_bound },
+	{ "so is one that several clients share", test_multiplexed },
+	{ "so is one for requests that stand for themselves", test_calls },
+	{ "what was made ahead is not another client's", test_another_client },
+	{ "sessions that each client has alone are not made ahead", test_alone },
+	{ "the token is the one that is configured, and not in the state", test_token },
+	{ "a connection of a frequent user is dialled before the first request", test_connections },
+	{ "the end does not wait for what is being made", test_end_while_it_is_made },
+	{ "the state is written from time to time", test_written_meanwhile },
+	{ "a file that is damaged or something else is left alone", test_bad_files },
+	{ "a file that cannot be written is told of", test_no_place },
+};
+
+TAP_TESTS(warm, tests);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* warm_test.c - warm_count.c, warm_file.c: which pairs are kept, and what a state file may be. */
+#include "tests/kit/cmocka/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/gateway/warm.h"
+
+static struct gw_warm_use use_of(const char *pool, const char *tenant)
+{
+	struct gw_warm_use use = { .kind = GW_WARM_SESSION };
+
+	use.texts[GW_WARM_POOL] = (struct kolk_mcp_part){ pool, strlen(pool) };
+	use.texts[GW_WARM_TENANT] = (struct kolk_mcp_part){ tenant, strlen(tenant) };
+	return use;
+}
+
+static void use_times(struct gw_warm_count *count, const char *tenant, int times)
+{
+	struct gw_warm_use use = use_of("p", tenant);
+
+	for (int i = 0; i < times; i++)
+		gw_warm_count_use(count, &use);
+}
+
+static void copy(void *user, const struct gw_warm_pair *pair)
+{
+	struct gw_warm_use use = use_of(gw_warm_pair_text(pair, GW_WARM_POOL),
+					gw_warm_pair_text(pair, GW_WARM_TENANT));
+
+	use.kind = (enum gw_warm_kind)pair->kind;
+	gw_warm_list_add(user, gw_warm_pair_make(&use, pair->uses));
+}
+
+static struct gw_warm_list sorted(const struct gw_warm_count *count, uint32_t max)
+{
+	struct gw_warm_list list = { .pairs = NULL };
+
+	gw_warm_count_show(count, copy, &list);
+	gw_warm_list_sort(&list, max);
+	return list;
+}
+
+static const char *tenant(const struct gw_warm_list *list, uint32_t at)
+{
+	return gw_warm_pair_text(list->pairs[at], GW_WARM_TENANT);
+}
+
+/* ---- counted */
+
+static void the_most_used_come_first(void **state)
+{
+	struct gw_warm_count *count = gw_warm_count_make(10);
+	struct gw_warm_use other = use_of("other", "bob");
+	struct gw_warm_list list;
+
+	(void)state;
+	use_times(count, "alice", 3);
+	use_times(count, "bob", 7);
+	gw_warm_count_use(count, &other); /* of another pool: another pair */
+	list = sorted(count, 10);
+	assert_int_equal(list.count, 3);
+	assert_string_equal(tenant(&list, 0), "bob");
+	assert_int_equal(list.pairs[0]->uses, 7);
+	assert_string_equal(tenant(&list, 1), "alice");
+	gw_warm_list_free(&list);
+	list = sorted(count, 1);
+	assert_int_equal(list.count, 1);
+	gw_warm_list_free(&list);
+	gw_warm_count_free(count);
+}
+
+/* 10 000 tenants that came once pass by in 64 places: the one who comes often stays. */
+static void memory_is_bounded(void **state)
+{
+	struct gw_warm_count *count = gw_warm_count_make(64);
+	struct gw_warm_list list;
+	char name[32];
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		snprintf(name, sizeof name, "tenant%d", i);
+		use_times(count, name, 1);
+		use_times(count, "alice", 1);
+	}
+	list = sorted(count, 100);
+	assert_int_equal(list.count, 64);
+	assert_string_equal(tenant(&list, 0), "alice");
+	assert_int_equal(list.pairs[0]->uses, 10000);
+	gw_warm_list_free(&list);
+	gw_warm_count_free(count);
+}
+
+static void who_stays_away_is_forgotten(void **state)
+{
+	struct gw_warm_count *count = gw_warm_count_make(10);
+	struct gw_warm_list list;
+
+	(void)state;
+	use_times(count, "alice", 9);
+	use_times(count, "bob", 1);
+	gw_warm_count_halve(count);
+	use_times(count, "carol", 1);
+	list = sorted(count, 10);
+	assert_int_equal(list.count, 2);
+	assert_string_equal(tenant(&list, 0), "alice");
+	assert_int_equal(list.pairs[0]->uses, 4);
+	assert_string_equal(tenant(&list, 1), "carol");
+	gw_warm_list_free(&list);
+	for (int i = 0; i < 3; i++)
+		gw_warm_count_halve(count);
+	list = sorted(count, 10);
+	assert_int_equal(list.count, 0);
+	gw_warm_list_free(&list);
+	use_times(count, "alice", 1); /* its place is free again */
+	gw_warm_count_free(count);
+}
+
+static void what_is_too_long_is_not_counted(void **state)
+{
+	struct gw_warm_count *count = gw_warm_count_make(10);
+	char *text = calloc(1, GW_WARM_PROFILE_MAX + 1);
+	struct gw_warm_use use = use_of("p", "alice");
+	struct gw_warm_list list;
+
+	(void)state;
+	memset(text, 'x', GW_WARM_PROFILE_MAX + 1);
+	use.texts[GW_WARM_CLIENT_INFO] =
+		(struct kolk_mcp_part){ text, GW_WARM_PROFILE_MAX + 1 };
+	gw_warm_count_use(count, &use);
+	use = use_of("p", "alice");
+	use.texts[GW_WARM_TENANT] = (struct kolk_mcp_part){ "a\0b", 3 };
+	gw_warm_count_use(count, &use);
+	list = sorted(count, 10);
+	assert_int_equal(list.count, 0);
+	gw_warm_list_free(&list);
+	gw_warm_count_free(count);
+	free(text);
+}
+
+/* Of two loops. */
+static void equal_pairs_become_one(void **state)
+{
+	struct gw_warm_use alice = use_of("p", "alice"), bob = use_of("p", "bob");
+	struct gw_warm_list list = { .pairs = NULL };
+
+	(void)state;
+	gw_warm_list_add(&list, gw_warm_pair_make(&alice, 2));
+	gw_warm_list_add(&list, gw_warm_pair_make(&bob, 4));
+	gw_warm_list_add(&list, gw_warm_pair_make(&alice, 3));
+	gw_warm_list_sort(&list, 10);
+	assert_int_equal(list.count, 2);
+	assert_string_equal(tenant(&list, 0), "alice");
+	assert_int_equal(list.pairs[0]->uses, 5);
+	gw_warm_list_free(&list);
+}
+
+/* ---- the file */
+
+static char path[64];
+
+static int path_make(void **state)
+{
+	(void)state;
+	snprintf(path, sizeof path, "/tmp/kolk-warm-%d", (int)getpid());
+	return unlink(path) != 0 && access(path, F_OK) == 0;
+}
+
+static int path_remove(void **state)
+{
+	(void)state;
+	(void)unlink(path);
+	return 0;
+}
+
+static void put(const char *content, size_t size)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(content, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void what_is_written_is_read(void **state)
+{
+	static const char info[] = "{\"name\":\"d\\u00e9sk \\\"1\\\"\"}";
+	struct gw_warm_use use = use_of("github", "alice \xc3\xa9");
+	struct gw_warm_use latin = use_of("github", "\xe9"); /* no UTF-8: it has no place */
+	struct gw_warm_list list = { .pairs = NULL }, read = { .pairs = NULL };
+	char why[GW_WARM_WHY];
+	struct stat about;
+
+	(void)state;
+	use.texts[GW_WARM_VERSION] = (struct kolk_mcp_part){ "2025-11-25", 10 };
+	use.texts[GW_WARM_CLIENT_INFO] = (struct kolk_mcp_part){ info, sizeof info - 1 };
+	gw_warm_list_add(&list, gw_warm_pair_make(&use, 12));
+	use.kind = GW_WARM_CONNECTION;
+	gw_warm_list_add(&list, gw_warm_pair_make(&use, 5));
+	gw_warm_list_add(&list, gw_warm_pair_make(&latin, 3));
+	assert_true(gw_warm_file_read(path, 10, &read, why)); /* there is none yet */
+	assert_int_equal(read.count, 0);
+	for (int i = 0; i < 2; i++) /* over the one before */
+		assert_true(gw_warm_file_write(path, &list, why));
+	assert_int_equal(stat(path, &about), 0);
+	assert_int_equal(about.st_mode & 07777, 0600);
+	assert_true(gw_warm_file_read(path, 10, &read, why));
+	assert_int_equal(read.count, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(read.pairs[i]->kind, list.pairs[i]->kind);
+		assert_int_equal(read.pairs[i]->uses, list.pairs[i]->uses);
+		assert_int_equal(read.pairs[i]->size, list.pairs[i]->size);
+		assert_memory_equal(read.pairs[i]->text, list.pairs[i]->text, list.pairs[i]->size);
+	}
+	gw_warm_list_free(&read);
+	assert_true(gw_warm_file_read(path, 1, &read, why)); /* the most used one */
+	assert_int_equal(read.count, 1);
+	assert_int_equal(read.pairs[0]->uses, 12);
+	gw_warm_list_free(&read);
+	gw_warm_list_free(&list);
+}
+
+/* Cut at each byte, it is damaged; nothing of it is taken, and nothing is read beyond it. */
+static void a_part_of_a_file_is_no_file(void **state)
+{
+	struct gw_warm_use use = use_of("github", "alice");
+	struct gw_warm_list list = { .pairs = NULL }, read = { .pairs = NULL };
+	char why[GW_WARM_WHY], whole[1024];
+	size_t size;
+	FILE *file;
+
+	(void)state;
+	gw_warm_list_add(&list, gw_warm_pair_make(&use, 12));
+	assert_true(gw_warm_file_write(path, &list, why));
+	gw_warm_list_free(&list);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	size = fread(whole, 1, sizeof whole, file);
+	fclose(file);
+	for (size_t part = 1; part < size; part++) {
+		put(whole, part);
+		assert_false(gw_warm_file_read(path, 10, &read, why));
+		assert_int_equal(read.count, 0);
+		assert_true(why[0] != '\0');
+	}
+}
+
+#define STATE(pairs) "{\"kolk-gateway\":\"warm state\",\"version\":1,\"pairs\":" pairs "}"
+#define PAIR "{\"kind\":\"session\",\"uses\":1,\"pool\":\"p\",\"tenant\":\"t\"}"
+
+static void what_is_not_ours_is_not_taken(void **state)
+{
+	static const struct {
+		const char *content, *why;
+	} files[] = {
+		{ "\x7f" "ELF", "line 1, column 1: it is damaged" },
+		{ "[]", "it is no state of kolk-gateway" },
+		{ "{\"kolk-gateway\":1}", "it is no state of kolk-gateway" },
+		{ "{\"kolk-gateway\":\"warm state\",\"pairs\":[]}", "it is of another version" },
+		{ STATE("{}"), "it has no pairs" },
+		{ STATE("[" PAIR ",7]"), "pair 2 is damaged" },
+		{ STATE("[{\"kind\":\"file\",\"uses\":1,\"pool\":\"p\",\"tenant\":\"t\"}]"),
+		  "pair 1 is damaged" },
+		{ STATE("[{\"kind\":\"call\",\"uses\":-1,\"pool\":\"p\",\"tenant\":\"t\"}]"),
+		  "pair 1 is damaged" },
+		{ STATE("[{\"kind\":\"call\",\"uses\":1,\"pool\":\"p\"}]"), "pair 1 is damaged" },
+		{ STATE("[{\"kind\":\"call\",\"uses\":1,\"pool\":\"\",\"tenant\":\"t\"}]"),
+		  "pair 1 is damaged" },
+	};
+	struct gw_warm_list read = { .pairs = NULL };
+	char why[GW_WARM_WHY];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		put(files[i].content, strlen(files[i].content));
+		assert_false(gw_warm_file_read(path, 10, &read, why));
+		assert_string_equal(why, files[i].why);
+		assert_int_equal(read.count, 0);
+	}
+	put("", 0);
+	assert_true(gw_warm_file_read(path, 10, &read, why));
+	put(STATE("[" PAIR "]"), strlen(STATE("[" PAIR "]")));
+	assert_int_equal(chmod(path, 0606), 0);
+	assert_false(gw_warm_file_read(path, 10, &read, why));
+	assert_string_equal(why, "all users of this machine may write it");
+}
+
+static void a_file_that_is_too_large_is_not_read(void **state)
+{
+	struct gw_warm_list read = { .pairs = NULL };
+	char why[GW_WARM_WHY];
+
+	(void)state;
+	put(" ", 1);
+	assert_int_equal(truncate(path, 16 * 1024 * 1024 + 1), 0);
+	assert_false(gw_warm_file_read(path, 10, &read, why));
+	assert_string_equal(why, "it is larger than 16 MiB");
+}
+
+#define F(name) cmocka_unit_test_setup_teardown(name, path_make, path_remove)
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(the_most_used_come_first),
+	cmocka_unit_test(memory_is_bounded),
+	cmocka_unit_test(who_stays_away_is_forgotten),
+	cmocka_unit_test(what_is_too_long_is_not_counted),
+	cmocka_unit_test(equal_pairs_become_one),
+	F(what_is_written_is_read),
+	F(a_part_of_a_file_is_no_file),
+	F(what_is_not_ours_is_not_taken),
+	F(a_file_that_is_too_large_is_not_read),
+};
+CMOCKA_TESTS(gateway_warm, tests);
