@@ -55,6 +55,10 @@ kolk_mcp_local_open(struct kolk_engine *engine, const struct kolk_mcp_server *se
 /* What open has set. */
 KOLK_API void *kolk_mcp_local_user(const struct kolk_mcp_local *session);
 
+/* Whose session it is: kolk_key_options.tenant of its clients; "" = nobody's in particular, or it
+ * is shared by tenants (KOLK_MCP_ISOLATION_SHARED). In `open`, and as long as the session lasts. */
+KOLK_API const char *kolk_mcp_local_tenant(const struct kolk_mcp_local *session);
+
 /* Send a message to the client: a notification, or a request of the server's own with an id that it
  * chose. It reaches the client from step; of a client that makes no call and does not listen, with
  * its next call. text is one message of JSON-RPC, copied. From the loop of the session alone: in

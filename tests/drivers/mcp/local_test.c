@@ -12,6 +12,7 @@
 struct server {
 	enum kolk_err refuses; /* open fails so */
 	bool mute;             /* initialize is not answered */
+	const char *tenant;    /* of its sessions; NULL = not looked at */
 	kolk__atomic_u32 opened, closed, cancelled, replies;
 };
 
@@ -35,7 +36,8 @@ static enum kolk_err on_open(void *user, struct kolk_mcp_local *local, void **se
 	struct server *server = user;
 	struct session *session;
 
-	(void)local;
+	if (server->tenant != NULL)
+		assert_string_equal(kolk_mcp_local_tenant(local), server->tenant);
 	if (server->refuses != KOLK_OK)
 		return server->refuses;
 	session = calloc(1, sizeof *session);
@@ -178,6 +180,38 @@ static void a_server_here_has_sessions(void **state)
 	}
 }
 
+static void a_session_says_whose_it_is(void **state)
+{
+	static const struct {
+		uint32_t isolation;
+		const char *client, *seen;
+	} cases[] = {
+		{ KOLK_MCP_ISOLATION_TENANT, "alice", "alice" },
+		{ KOLK_MCP_ISOLATION_TENANT, NULL, "" },
+		{ KOLK_MCP_ISOLATION_SHARED, "alice", "" },
+	};
+	struct place place;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct kolk_mcp_options options = { .isolation = cases[i].isolation,
+						    .sharing = KOLK_MCP_MULTIPLEXED };
+		struct server server = { .tenant = cases[i].seen };
+		struct kolk_mcp_client *client;
+		struct kolk_mcp_result result;
+
+		open_place(&place, &server, &options);
+		client = place_client(&place, cases[i].client, NULL);
+		result = place_call(client, "tools/call",
+				    "{\"name\":\"count\",\"arguments\":{}}");
+		assert_int_equal(result.err, KOLK_OK);
+		assert_int_equal(kolk__load_acquire(&server.opened), 1);
+		kolk_mcp_result_free(&result);
+		place_client_close(&place, client);
+		close_place(&place, &server);
+	}
+}
+
 static void a_server_here_may_ask(void **state)
 {
 	struct kolk_mcp_options options = { .capabilities = "{\"roots\":{}}" };
@@ -315,6 +349,7 @@ static void a_server_without_functions_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_server_here_has_sessions),
+	cmocka_unit_test(a_session_says_whose_it_is),
 	cmocka_unit_test(a_server_here_may_ask),
 	cmocka_unit_test(it_is_told_of_a_cancel),
 	cmocka_unit_test(its_end_is_that_of_the_session),

@@ -13,6 +13,7 @@ enum { TURN_MAX = 64 };
 struct kolk_mcp_local {
 	struct mcp_pipe *pipe;
 	struct kolk_mcp_server server;
+	const char *tenant;             /* of the session's identity */
 	void *user;
 	bool open;
 	struct mcp_line *first, **last; /* of the server */
@@ -140,6 +141,11 @@ void *kolk_mcp_local_user(const struct kolk_mcp_local *session)
 	return session->user;
 }
 
+const char *kolk_mcp_local_tenant(const struct kolk_mcp_local *session)
+{
+	return session->tenant;
+}
+
 static enum kolk_err check(const struct kolk_mcp_local *local, size_t size)
 {
 	const struct mcp_pipe *pipe = local->pipe;
@@ -243,6 +249,8 @@ void kolk__mcp_local_create(struct mcp_loop *loop, struct mcp_identity *identity
 	struct kolk_mcp_local *local = local_make(loop);
 	enum kolk_err err = local != NULL ? KOLK_OK : KOLK_E_MEMORY;
 
+	if (local != NULL)
+		local->tenant = identity->tenant;
 	if (err == KOLK_OK && local->server.open != NULL)
 		err = local->server.open(local->server.user, local, &local->user);
 	if (err != KOLK_OK) {
