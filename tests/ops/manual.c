@@ -310,7 +310,9 @@ char *manual_program_page(const char *text, const struct kolk_section *file)
 
 		end += *end != 0;
 		if (*line == '#')
-			section = program_heading(line, file->parts[0].section);
+			section = NULL;
+		for (uint32_t i = 0; *line == '#' && section == NULL && i < file->part_count; i++)
+			section = program_heading(line, file->parts[i].section);
 		if (section != NULL && is_row && !old)
 			program_rows(out, section, "");
 		old = section != NULL && is_row;

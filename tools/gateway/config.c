@@ -51,6 +51,8 @@ static void check(void *user, struct kolk_config *config, void *own,
 	bool listens = user == NULL;
 
 	file->config.pools = config;
+	file->config.tools = file->tools.items;
+	file->config.tool_count = file->tools.count;
 	if (file->place == NULL)
 		return; /* `gateway:` without a key, which is reported below */
 	file->config.listeners = file->listen.items;
@@ -62,6 +64,7 @@ static void check(void *user, struct kolk_config *config, void *own,
 	if (listens || file->listen.count > 0)
 		gw_listeners_check(&c);
 	gw_balancers_check(&c);
+	gw_tools_check(&c);
 	gw_routes_check(&c);
 	for (uint32_t i = 0; i < file->config.route_count; i++)
 		file->config.routes[i].identity = gw_rate_identity(&file->config.routes[i]);

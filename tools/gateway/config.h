@@ -16,6 +16,7 @@
 #include "tools/gateway/config_mcp.h"
 #include "tools/gateway/config_warm.h"
 
+struct gw_tool;
 struct gw_tenants; /* tenant.h: tokens and keys that were read */
 
 /* An item of `listen`. options.tls is &tls where the file has `tls`, and certificate is its first;
@@ -138,8 +139,8 @@ struct gw_balancer_options {
 
 enum gw_action {
 	GW_ACTION_POOL = 0,    /* passed on to a pool, or to one of a balancer */
-	GW_ACTION_ANSWER,      /* a fixed answer */
-	GW_ACTION_REDIRECT
+	GW_ACTION_ANSWER, GW_ACTION_REDIRECT, /* which are in the file */
+	GW_ACTION_TOOLS        /* an MCP server of the gateway's own */
 };
 
 /* `host`: what the upstream sees as Host. Another word than these is GW_HOST_NAME. */
@@ -165,7 +166,7 @@ enum gw_ambiguous {
 struct gw_route {
 	uint64_t identity;       /* gw_rate_identity */
 	uint32_t index;          /* in the order of the file, from 0 */
-	uint32_t action;         /* enum gw_action: which of pool, answer, redirect the file has */
+	uint32_t action;         /* enum gw_action: which of pool, answer, redirect, tools the file has */
 	uint32_t tenant;         /* enum gw_route_tenant */
 
 	const char *host;        /* match.host: lower case, without port; "*.name" = below name */
@@ -177,6 +178,9 @@ struct gw_route {
 
 	const char *pool;        /* this, or the name of a balancer */
 	const char *balancer;
+	const char *const *tools; /* of GW_ACTION_TOOLS: their names, and these: */
+	const struct gw_tool **tool_list;
+	uint32_t tool_count, reserved;
 	uint32_t answer_status;  /* answer.status: 200 .. 599; 0 = 200 */
 	uint32_t redirect_status; /* redirect.status: 301, 302, 303, 307, 308; 0 = 302 */
 	const char *answer_body; /* answer.body; NULL = empty */
@@ -216,7 +220,8 @@ struct gw_config {
 	struct gw_balancer_options *balancers;
 	struct gw_route *routes;   /* in the order of the file */
 	struct gw_network *trusted; /* trusted_proxies */
-	uint32_t listener_count, balancer_count, route_count, trusted_count;
+	struct gw_tool *tools;     /* beside `gateway`: tool.h */
+	uint32_t listener_count, balancer_count, route_count, trusted_count, tool_count;
 
 	struct gw_tenants_options tenants_options;
 	struct gw_access_log_options access_log;

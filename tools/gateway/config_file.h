@@ -12,6 +12,7 @@
  *   config_tools.c     what is wrong with rules of tools
  *   config_tenants.c   what is wrong with tenants and trusted proxies
  *   config_tracing.c   what is wrong with tracing
+ *   config_tools.c     what is wrong with pooled tools, and what is made of them
  */
 #ifndef KOLK_GATEWAY_CONFIG_FILE_H
 #define KOLK_GATEWAY_CONFIG_FILE_H
@@ -24,6 +25,7 @@ struct gw_file {
 	struct kolk_config_list listen; /* struct gw_listener */
 	struct kolk_config_list balancers; /* struct gw_balancer_options */
 	struct kolk_config_list routes; /* struct gw_route */
+	struct kolk_config_list tools; /* struct gw_tool: beside `gateway` */
 	const char *const *trusted_proxies;
 	const struct kolk_config_place *place;
 };
@@ -73,6 +75,9 @@ void gw_tools_make(struct gw_check *check);
 /* config_tenants.c; the files of tokens and keys, into config.tenants: */
 void gw_tenants_check(struct gw_check *check);
 void gw_tenants_load(struct gw_check *check);
+/* config_tools.c; the tools that a route names, once these are checked: */
+void gw_tools_check(struct gw_check *check);
+void gw_tools_route_check(struct gw_check *check, struct gw_route *route);
 /* config_tracing.c */
 void gw_tracing_check(struct gw_check *check);
 /* config_warm.c */

@@ -111,6 +111,8 @@ static void pass_check(struct gw_check *c, const struct gw_route *route, uint32_
 {
 	const struct kolk_mcp_options *mcp = kolk_config_mcp(c->config, pool);
 
+	if (route->access.client_token == GW_CLIENT_TOKEN_PASS && route->action == GW_ACTION_TOOLS)
+		gw_wrong(c, at(route, "client_token"), "leave it out", "pooled tools are shown no token");
 	if (route->access.client_token != GW_CLIENT_TOKEN_PASS || mcp == NULL)
 		return;
 	if (kolk_config_mcp_token_file(c->config, pool) != NULL)

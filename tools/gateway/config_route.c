@@ -172,8 +172,10 @@ static void mcp_check(struct gw_check *c, struct gw_route *route)
 	const struct kolk_config_place *place = kolk_config_place(route->place, "mcp");
 	uint32_t i;
 
-	if (route->pool == NULL)
-		gw_wrong(c, place, "leave it out", "'mcp' is of a route with a 'pool'");
+	if (route->action == GW_ACTION_TOOLS)
+		gw_mcp_route_check(c, route, UINT32_MAX);
+	else if (route->pool == NULL)
+		gw_wrong(c, place, "leave it out", "'mcp' is of a route with a 'pool' or 'tools'");
 	else if (pool_named(c, route->pool, &i) != NULL && kolk_config_mcp(c->config, i) == NULL)
 		gw_wrong(c, place, "write 'protocol: mcp' in the pool",
 			 "the pool '%s' is no MCP server's", route->pool);
@@ -223,14 +225,15 @@ static void redirect_check(struct gw_check *c, const struct gw_route *route)
 			 "'location' is no URI");
 }
 
-/* Exactly one of the four. */
+/* Exactly one of the five. */
 static void action_check(struct gw_check *c, struct gw_route *route)
 {
 	static const struct {
 		const char *key;
 		enum gw_action action;
 	} actions[] = { { "pool", GW_ACTION_POOL }, { "balancer", GW_ACTION_POOL },
-			{ "answer", GW_ACTION_ANSWER }, { "redirect", GW_ACTION_REDIRECT } };
+			{ "answer", GW_ACTION_ANSWER }, { "redirect", GW_ACTION_REDIRECT },
+			{ "tools", GW_ACTION_TOOLS } };
 	uint32_t count = 0;
 
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
@@ -241,15 +244,18 @@ static void action_check(struct gw_check *c, struct gw_route *route)
 		else
 			gw_wrong(c, kolk_config_place(route->place, actions[i].key),
 				 "leave one of them out",
-				 "a route has one of 'pool', 'balancer', 'answer' and 'redirect'");
+				 "a route has one of 'pool', 'balancer', 'tools', 'answer' and "
+				 "'redirect'");
 	}
 	if (count == 0)
 		gw_wrong(c, route->place, "write pool: NAME",
-			 "'pool' is missing here, or 'balancer', 'answer' or 'redirect'");
+			 "'pool' is missing here, or 'balancer', 'tools', 'answer' or 'redirect'");
 	if (route->action == GW_ACTION_POOL && route->pool != NULL)
 		gw_pool_check(c, route->place, route->pool, true);
 	if (route->action == GW_ACTION_POOL && route->balancer != NULL)
 		balancer_check(c, route);
+	if (is_set(route, "tools"))
+		gw_tools_route_check(c, route);
 	if (is_set(route, "mcp"))
 		mcp_check(c, route);
 	if (is_set(route, "answer"))
@@ -333,8 +339,9 @@ static void tenant_check(struct gw_check *c, struct gw_route *route)
 		gw_wrong(c, kolk_config_place(route->place, "tenant"), "set 'from' in 'tenants'",
 			 "no request says who asks");
 	if (route->tenant == 0)
-		route->tenant = route->action == GW_ACTION_POOL ? GW_TENANT_REQUIRED :
-								  GW_TENANT_NONE;
+		route->tenant = route->action == GW_ACTION_POOL ||
+						route->action == GW_ACTION_TOOLS ?
+					GW_TENANT_REQUIRED : GW_TENANT_NONE;
 }
 
 /* "scheme://host" with a port or without, as browsers send it (RFC 6454, section 7). */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tools/gateway/config_file.h"
+#include "tools/gateway/tool.h"
 
 enum {
 	REQUIRED = KOLK_OPTION_REQUIRED, NEGATED = KOLK_OPTION_NEGATED, NONE = KOLK_OPTION_NONE,
@@ -257,9 +258,11 @@ static const struct kolk_option route_rows[] = {
 	KOLK_OPTION_ROW(uint32_t, ambiguous_path, WORD, 0, 0, 0, 0, "ambiguous_path", ambiguous, NULL,
 			NULL, "with %2F, //, \\ and the like, which servers read in two ways")
 	KOLK_OPTION_ROW(text, pool, TEXT, 0, 0, 1, 63, "pool", NULL, "name of a pool",
-			"one of these four", "of protocol http or mcp")
+			"one of these five", "of protocol http or mcp")
 	KOLK_OPTION_ROW(text, balancer, TEXT, 0, 0, 1, 63, "balancer", NULL, "name of a balancer",
-			"one of these four", "where it would say `pool`: one of several")
+			"one of these five", "where it would say `pool`: one of several")
+	KOLK_OPTION_ROW(list, tools, LIST, 0, 0, 1, 64, "tools", NULL, "list of names",
+			"one of these five", "an MCP server of the gateway's own with these tools")
 	KOLK_OPTION_ROW(uint32_t, tenant, WORD, 0, 0, 0, 0, "tenant", route_tenants, NULL,
 			"required; none with `answer`, `redirect`",
 			"none: clients are not told apart, and share `limits` and connections")
@@ -434,11 +437,15 @@ static const struct kolk_section_part gateway_parts[] = {
 static const struct kolk_section gateway =
 	KOLK_SECTION("gateway", struct gw_file, place, gateway_parts);
 
+#define TOOLS                                                                                  \
+	{ .kind = KOLK_SECTION_LIST, .key = "tools", .section = &gw_tool_section,              \
+	  .entries_max = GW_TOOLS_MAX, .offset = offsetof(struct gw_file, tools) }
 static const struct kolk_section_part whole_parts[] = {
 	{ .kind = KOLK_SECTION_MAP, .key = "gateway", .section = &gateway, .required = 1 },
+	TOOLS,
 };
 const struct kolk_section gw_file_section = { .name = "the file",
-	.struct_size = sizeof(struct gw_file), .parts = whole_parts, .part_count = 1 };
+	.struct_size = sizeof(struct gw_file), .parts = whole_parts, .part_count = 2 };
 
 /* The same of a program that listens nowhere. */
 static struct kolk_section_part silent_parts[sizeof gateway_parts / sizeof gateway_parts[0]];
@@ -446,9 +453,10 @@ static const struct kolk_section silent =
 	KOLK_SECTION("gateway", struct gw_file, place, silent_parts);
 static const struct kolk_section_part whole_silent_parts[] = {
 	{ .kind = KOLK_SECTION_MAP, .key = "gateway", .section = &silent, .required = 1 },
+	TOOLS,
 };
 const struct kolk_section gw_file_section_silent = { .name = "the file",
-	.struct_size = sizeof(struct gw_file), .parts = whole_silent_parts, .part_count = 1 };
+	.struct_size = sizeof(struct gw_file), .parts = whole_silent_parts, .part_count = 2 };
 
 /* clang-format on */
 

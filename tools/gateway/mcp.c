@@ -7,6 +7,7 @@
 
 #include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/say.h"
+#include "tools/gateway/tool_server.h"
 
 /* ---- open */
 
@@ -15,6 +16,8 @@ void gw_mcp_engine_options(const struct gw_config *config, struct kolk_engine_op
 	for (uint32_t i = 0; kolk_config_pool(config->pools, i) != NULL; i++)
 		if (kolk_config_mcp(config->pools, i) != NULL)
 			options->resources_max = GW_MCP_RESOURCES_MAX;
+	if (gw_tool_routes(config) > 0)
+		options->resources_max = GW_MCP_RESOURCES_MAX;
 }
 
 /* How requests that stand for themselves use sessions, where the server has some: no wider than the
@@ -113,6 +116,25 @@ static bool open_loops(struct gateway *gateway)
 	return true;
 }
 
+/* The servers of routes with tools. */
+static bool open_tools(struct gateway *gateway)
+{
+	struct gw_mcp *mcp = gateway->mcp;
+	uint32_t count = gw_tool_routes(gateway->view->config);
+	enum kolk_err err = KOLK_OK;
+
+	mcp->tools_at = mcp->count;
+	if (count == 0)
+		return true;
+	mcp->tools = gw_tools_open(gateway);
+	for (uint32_t i = 0; mcp->tools != NULL && err == KOLK_OK && i < count; i++) {
+		err = gw_tools_upstream(mcp->tools, i, &mcp->pools[mcp->count++]);
+		if (err != KOLK_OK)
+			gw_say("tools of route %u: %s", i + 1, kolk_err_text(err));
+	}
+	return mcp->tools != NULL && err == KOLK_OK;
+}
+
 bool gw_mcp_open(struct gateway *gateway)
 {
 	const struct kolk_config *config = gateway->view->config->pools;
@@ -124,22 +146,27 @@ bool gw_mcp_open(struct gateway *gateway)
 	if (mcp == NULL || !open_loops(gateway) ||
 	    getrandom(mcp->key, sizeof mcp->key, 0) != sizeof mcp->key)
 		return false;
-	mcp->pools = calloc(count + 1, sizeof *mcp->pools);
+	mcp->pools = calloc(count + gw_tool_routes(gateway->view->config) + 1, sizeof *mcp->pools);
 	for (uint32_t i = 0; mcp->pools != NULL && i < count; i++)
 		if (kolk_config_mcp(config, i) != NULL &&
 		    open_pool(gateway, &mcp->pools[mcp->count++], i) != KOLK_OK)
 			return false;
-	return mcp->pools != NULL;
+	return mcp->pools != NULL && open_tools(gateway);
 }
 
 void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
 {
 	struct gw_mcp *mcp = gateway->mcp;
 
-	for (uint32_t i = 0; i < view->config->route_count; i++)
-		for (uint32_t j = 0; view->targets[i].route->pool != NULL && j < mcp->count; j++)
+	for (uint32_t i = 0; i < view->config->route_count; i++) {
+		uint32_t tools = gw_tools_of_route(view->config, view->targets[i].route);
+
+		for (uint32_t j = 0; view->targets[i].route->pool != NULL && j < mcp->tools_at; j++)
 			if (strcmp(mcp->pools[j].name, view->targets[i].route->pool) == 0)
 				view->targets[i].mcp = &mcp->pools[j];
+		if (tools != UINT32_MAX)
+			view->targets[i].mcp = &mcp->pools[mcp->tools_at + tools];
+	}
 }
 
 /* ---- reload */
@@ -265,8 +292,9 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 		ended &= close_one(&mcp->pools[i].sessions, deadline_ns) &&
 			 close_one(&mcp->pools[i].calls, deadline_ns) &&
 			 close_one(&mcp->pools[i].modern, deadline_ns);
-	if (!ended || mcp == NULL)
-		return ended;
+	if (!ended || mcp == NULL || !gw_tools_close(mcp->tools, deadline_ns))
+		return ended && mcp == NULL;
+	mcp->tools = NULL;
 	for (uint32_t i = 0; i < mcp->count; i++)
 		gw_mcp_tokens_free(mcp->pools[i].tokens);
 	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {

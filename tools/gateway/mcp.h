@@ -17,6 +17,7 @@
  *   mcp_child.h    whether a child process has sessions
  *   mcp_adapt.h    clients with sessions of a server that has none (2026-07-28)
  *   mcp_dialog.h   requests that stand for themselves, whose server has sessions and asks
+ *   tool_server.h  servers of the gateway's own
  *   mcp_legacy.h   such requests that want log messages, or listen
  *   mcp_tools.h    tools that a client may not have
  *
@@ -62,11 +63,13 @@ struct gw_mcp_pool {
 	kolk__atomic_u64 tools_denied; /* requests for tools */
 	uint32_t suspended_max;      /* calls of a tenant that wait for clients; unless the route says */
 	bool may_be_stateless, calls_alone; /* `era: auto`; each of calls has a session of its own */
+	bool local;                  /* the gateway's own: tool_server.h */
 };
 
 struct gw_mcp {
-	struct gw_mcp_pool *pools;
-	uint32_t count;
+	struct gw_mcp_pool *pools;   /* those of `pools`, then those of routes with tools: from tools_at */
+	uint32_t count, tools_at;
+	struct gw_tools *tools;      /* tool_server.h; NULL = no route has any */
 	uint8_t key[32];             /* of ids; random */
 };
 

@@ -17,6 +17,7 @@
 #include "tools/gateway/jwks_url.h"
 #include "tools/gateway/mcp.h"
 #include "tools/gateway/proxy.h"
+#include "tools/gateway/tool_server.h"
 
 /* ---- on every loop */
 
@@ -156,6 +157,12 @@ static enum kolk_err load(struct gateway *gateway, struct gw_view **view,
 	if (!gw_mcp_same(gateway->view->config, config)) {
 		snprintf(error->message, sizeof error->message,
 			 "pools of protocol mcp cannot change without a restart");
+		gw_config_free(config);
+		return KOLK_E_OPTIONS;
+	}
+	if (!gw_tools_same(gateway->view->config, config)) {
+		snprintf(error->message, sizeof error->message,
+			 "tools, and the tools of routes, cannot change without a restart");
 		gw_config_free(config);
 		return KOLK_E_OPTIONS;
 	}

@@ -169,7 +169,7 @@ static void add_stats(struct kolk_mcp_stats *sum, const struct kolk_mcp *mcp)
 static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 {
 	static const char *const eras[] = { "unknown", "legacy", "modern" };
-	static const char *const transports[] = { "http", "stdio", "sse", "auto" };
+	static const char *const transports[] = { "http", "stdio", "sse", "auto", "websocket" };
 	struct kolk_mcp_stats sum = { .size = sizeof sum };
 	json_t *object = json_object();
 
@@ -179,7 +179,7 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 	json_object_set_new_nocheck(object, "name", json_string(pool->name));
 	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(gw_mcp_calls(pool))]));
 	json_object_set_new_nocheck(object, "transport",
-				    json_string(transports[pool->options.transport]));
+				    json_string(pool->local ? "local" : transports[pool->options.transport]));
 	put(object, "clients", sum.clients);
 	put(object, "calls", sum.calls);
 	put(object, "cancelled", sum.cancelled);
@@ -215,6 +215,8 @@ char *gw_status_json(void *user)
 	gw_status_put_warm(root);
 	if (shown_mcp != NULL && shown_mcp->count > 0)
 		put_mcp(root);
+	if (shown_mcp != NULL && shown_mcp->tools != NULL)
+		gw_status_put_tools(root, shown_mcp->tools);
 	if (gw_count_each(append_route, routes))
 		text = json_dumps(root, JSON_COMPACT);
 	json_decref(routes);

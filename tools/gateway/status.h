@@ -11,6 +11,7 @@
 struct gw_exchange;
 struct gw_loop;
 struct gw_mcp;
+struct gw_tools;
 
 /* Its target is known: from here on it is in flight there. */
 void gw_status_begin(struct gw_exchange *x);
@@ -24,6 +25,9 @@ void gw_status_refused(struct gw_loop *loop, uint32_t status);
 /* From here on the pools of MCP servers are shown; NULL = not any more. While there is no admin server
  * that asks. */
 void gw_status_show_mcp(const struct gw_mcp *mcp);
+
+/* status_tools.c: the numbers of each pooled tool. */
+void gw_status_put_tools(json_t *root, const struct gw_tools *tools);
 
 /* kolk_admin_text_fn: the member "program" of the status, and the gateway's metrics. Any thread. */
 char *gw_status_json(void *user);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tool_test.c - pooled tools: the file, what is made of it, and arguments. No pool is asked. */
+#define _GNU_SOURCE
+#include "tests/kit/cmocka/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/gateway/config.h"
+#include "tools/gateway/tool_template.h"
+
+/* A file with these tools, as lines; what is wrong with it. */
+static struct gw_config *load(const char *tools, char message[1200])
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct gw_config *config = NULL;
+	char path[] = "/tmp/kolk-gateway-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "pools:\n- {name: web, address: 'h:1', protocol: http}\n"
+				"- {name: cache, address: 'h:1', protocol: redis}\n"
+				"- {name: db, address: 'h:1', protocol: postgres, postgres: {user: u}}\n"
+				"gateway:\n  listen: [{address: '127.0.0.1:0'}]\n  routes:\n"
+				"  - {match: {path: /t}, tenant: none, tools: [t]}\ntools:\n%s\n",
+			    tools) > 0);
+	close(fd);
+	message[0] = '\0';
+	if (gw_config_load(path, &config, &error) != KOLK_OK)
+		kolk_config_error_text(&error, message, 1200);
+	unlink(path);
+	return config;
+}
+
+static struct gw_config *load_good(const char *tools)
+{
+	char message[1200];
+	struct gw_config *config = load(tools, message);
+
+	if (config == NULL)
+		fail_msg("%s: %s", tools, message);
+	return config;
+}
+
+#define X "parameters: [{name: x, required: true}]"
+
+static void mistakes_are_told(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "- {name: t}", "the tool does nothing" },
+		{ "- {name: 't t', command: [/bin/true]}", "'t t' is no name of a tool" },
+		{ "- {name: t, command: [/bin/true]}\n- {name: t, command: [/bin/true]}",
+		  "there are two tools 't'" },
+		{ "- {name: u, command: [/bin/true]}", "there is no tool 't'" },
+		{ "- {name: t, command: [true]}", "a program is named by its absolute path" },
+		{ "- {name: t, command: []}", "the command is missing here" },
+		{ "- {name: t, pool: web, command: [/bin/true]}", "a program has no pool" },
+		{ "- {name: t, " X ", command: ['{{x}}']}", "no argument may say what the command is" },
+		{ "- {name: t, command: [/bin/echo, '{{y}}']}", "the name of no parameter" },
+		{ "- {name: t, " X ", command: [/bin/echo, '{{x']}", "a '{{' has no '}}'" },
+		{ "- {name: t, command: [/bin/true], environment: [A]}", "this is no variable" },
+		{ "- {name: t, command: [/bin/true], rows_max: 3}", "'rows_max' is not of this kind" },
+		{ "- {name: t, command: [/bin/true], directory: tmp}", "'directory' is none" },
+		{ "- {name: t, redis: [GET, k]}", "'pool' is missing here" },
+		{ "- {name: t, pool: web, redis: [GET, k]}", "is not of protocol redis" },
+		{ "- {name: t, pool: none, redis: [GET, k]}", "there is no pool 'none'" },
+		{ "- {name: t, pool: cache, redis: [GET, k], command: [/bin/true]}",
+		  "a tool has 'redis' or 'command'" },
+		{ "- {name: t, pool: cache, " X ", redis: ['{{x}}']}", "what the command is" },
+		{ "- {name: t, pool: cache, cases: [{value: a, redis: [GET, k]}]}",
+		  "'case_of' is missing here" },
+		{ "- {name: t, pool: cache, case_of: o, cases: [{value: a, redis: [GET, k]}]}",
+		  "there is no parameter 'o'" },
+		{ "- {name: t, pool: cache, case_of: o, parameters: [{name: o}],\n"
+		  "   cases: [{value: a, redis: [GET, k]}]}", "the parameter 'o' may be missing" },
+		{ "- {name: t, pool: cache, case_of: o, parameters: [{name: o, type: enum, values: [b],\n"
+		  "   required: true}], cases: [{value: a, redis: [GET, k]}]}", "'o' has never the value 'a'" },
+		{ "- {name: t, pool: cache, case_of: x, " X ",\n"
+		  "   cases: [{value: a, redis: [GET, k]}, {value: a, redis: [DEL, k]}]}",
+		  "there are two cases of 'a'" },
+		{ "- {name: t, pool: web, http: {path: x}}", "'path' is no path" },
+		{ "- {name: t, pool: web, http: {path: '/a?b=c'}}", "'path' is no path" },
+		{ "- {name: t, pool: web, http: {path: '/a/../b'}}", "'path' is no path" },
+		{ "- {name: t, pool: web, parameters: [{name: x}], http: {path: '/{{x}}'}}",
+		  "a parameter of 'path' is required" },
+		{ "- {name: t, pool: web, " X ", http: {path: /, query: ['{{x}}']}}",
+		  "an entry of 'query' is" },
+		{ "- {name: t, pool: web, " X ", http: {path: /, query: ['a={{x}}&b=1']}}",
+		  "other bytes are written as %20" },
+		{ "- {name: t, pool: web, http: {path: /, method: TRACE}}", "'method' is GET" },
+		{ "- {name: t, pool: web, http: {path: /, body: '{}'}}", "a request to read has no body" },
+		{ "- {name: t, pool: web, " X ", http: {path: /, method: POST, body: '{x: {{x}}}'}}",
+		  "'body' is no JSON" },
+		{ "- {name: t, pool: web, http: {path: /, headers: ['Host: a']}}",
+		  "this is no field of a tool's request" },
+		{ "- {name: t, pool: web, http: {path: /, headers: ['a']}}", "this is no field" },
+		{ "- {name: t, pool: db, " X ", sql: \"select '{{x}}'\"}", "in quotes or in a comment" },
+		{ "- {name: t, pool: db, " X ", sql: 'select 1 -- {{x}}'}", "in quotes or in a comment" },
+		{ "- {name: t, pool: db, " X ", sql: 'select 1 /* /* */ {{x}} */'}",
+		  "in quotes or in a comment" },
+		{ "- {name: t, pool: db, " X ", sql: 'select $$a$$ {{x}} $$a$$'}", "in quotes" },
+		{ "- {name: t, pool: db, " X ", sql: 'select \"{{x}}\"'}", "in quotes" },
+		{ "- {name: t, pool: db, sql_from: q}", "there is no parameter 'q'" },
+		{ "- {name: t, pool: db, " X ", sql_from: x, read_only: false}",
+		  "a statement of the client's is read-only" },
+		{ "- {name: t, pool: db, parameters: [{name: x, required: true}, {name: y}], sql_from: x}",
+		  "has no other parameters" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: 1x}]}",
+		  "'1x' is no name of a parameter" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x}, {name: x}]}",
+		  "there are two parameters 'x'" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, type: enum}]}",
+		  "an enum has 'values'" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, type: integer, default: a}]}",
+		  "'default' is no value that it may have" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, required: true, default: a}]}",
+		  "has no 'default'" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, minimum: 1}]}",
+		  "are of integer and number" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, type: number, minimum: 2,\n"
+		  "   maximum: 1}]}", "'minimum' is more than 'maximum'" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, kind: number}]}",
+		  "unknown key 'kind'" },
+	};
+	char message[1200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct gw_config *config = load(bad[i][0], message);
+
+		if (config != NULL || strstr(message, bad[i][1]) == NULL)
+			fail_msg("%s: %s", bad[i][0], message);
+	}
+}
+
+static void a_tool_is_described(void **state)
+{
+	struct gw_config *c = load_good(
+		"- name: t\n  title: A \"tool\"\n  description: Says\n  pool: db\n  parameters:\n"
+		"  - {name: id, type: integer, required: true, minimum: 1, description: Whose}\n"
+		"  - {name: how, type: enum, values: [up, down], default: up}\n"
+		"  - {name: some, type: number, maximum: 1.5}\n"
+		"  - {name: all, type: boolean, default: true}\n"
+		"  - {name: s, length_min: 2, length_max: 9}\n"
+		"  sql: select {{id}}\n");
+
+	(void)state;
+	assert_string_equal(c->tools[0].listed,
+		"{\"name\":\"t\",\"title\":\"A \\\"tool\\\"\",\"description\":\"Says\",\"inputSchema\":"
+		"{\"type\":\"object\",\"properties\":{"
+		"\"id\":{\"type\":\"integer\",\"description\":\"Whose\",\"minimum\":1},"
+		"\"how\":{\"type\":\"string\",\"enum\":[\"up\",\"down\"],\"default\":\"up\"},"
+		"\"some\":{\"type\":\"number\",\"maximum\":1.5},"
+		"\"all\":{\"type\":\"boolean\",\"default\":true},"
+		"\"s\":{\"type\":\"string\",\"maxLength\":9,\"minLength\":2}},"
+		"\"required\":[\"id\"],\"additionalProperties\":false},"
+		"\"annotations\":{\"readOnlyHint\":true}}");
+	assert_true(gw_is_json(c->tools[0].listed, strlen(c->tools[0].listed), true));
+	gw_config_free(c);
+}
+
+static void places_become_parameters(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "select {{ a }}, {{b}}::int, {{a}}5", "select  $1 ,  $2 ::int,  $1 5" },
+		{ "select 'it''s', {{b}} -- '\n, {{a}}", "select 'it''s',  $1  -- '\n,  $2 " },
+		{ "select E'\\'', {{a}}", "select E'\\'',  $1 " },
+		{ "select type'\\', {{a}}", "select type'\\',  $1 " },
+		{ "select $x$ ' $x$, \"a'b\", {{a}}", "select $x$ ' $x$, \"a'b\",  $1 " },
+		{ "select /* ' /* \" */ */ {{a}}", "select /* ' /* \" */ */  $1 " },
+		{ "select a[1], '{1}'", "select a[1], '{1}'" },
+	};
+	char tools[400], text[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct gw_config *c;
+		size_t used = 0;
+
+		for (const char *at = cases[i][0]; *at != '\0'; at++) { /* as YAML has it in quotes */
+			if (*at == '"' || *at == '\\')
+				text[used++] = '\\';
+			if (*at == '\n')
+				used += (size_t)sprintf(text + used, "\\n");
+			else if (*at == '$') /* of itself */
+				used += (size_t)sprintf(text + used, "$$");
+			else
+				text[used++] = *at;
+		}
+		text[used] = '\0';
+		snprintf(tools, sizeof tools,
+			 "- {name: t, pool: db, parameters: [{name: a}, {name: b}], sql: \"%s\"}", text);
+		c = load_good(tools);
+		assert_string_equal(c->tools[0].statement, cases[i][1]);
+		gw_config_free(c);
+	}
+}
+
+static void the_example_is_right(void **state)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct gw_config *config;
+	char message[1200];
+
+	(void)state;
+	if (gw_config_load(GATEWAY_FILES "/pooled-tools.yaml", &config, &error) != KOLK_OK) {
+		kolk_config_error_text(&error, message, sizeof message);
+		fail_msg("%s", message);
+	}
+	assert_int_equal(config->tool_count, 6);
+	assert_int_equal(config->routes[0].tool_count, 6);
+	for (uint32_t i = 0; i < config->tool_count; i++)
+		assert_ptr_equal(config->routes[0].tool_list[i], &config->tools[i]);
+	gw_config_free(config);
+}
+
+/* ---- arguments */
+
+static const char tool_of_all[] =
+	"- name: t\n  command: [/bin/true]\n  parameters:\n"
+	"  - {name: s, required: true, length_min: 1, length_max: 4}\n"
+	"  - {name: i, type: integer, minimum: -5, maximum: 10}\n"
+	"  - {name: n, type: number, default: 2.5}\n"
+	"  - {name: b, type: boolean}\n"
+	"  - {name: e, type: enum, values: [up, down]}\n";
+
+static void arguments_are_checked(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "{\"s\":\"a\"}", "" },
+		{ "{\"s\":\"\\u00e9\\u20ac\\ud83d\\ude00x\",\"i\":-5,\"n\":1e3,\"b\":false,\"e\":\"up\"}", "" },
+		{ "{\"\\u0073\":\"a\",\"i\":null}", "" },
+		{ "{}", "argument 's' is missing" },
+		{ "null", "argument 's' is missing" },
+		{ "", "argument 's' is missing" },
+		{ "[]", "'arguments' is no object" },
+		{ "{\"s\":null}", "argument 's' is missing" },
+		{ "{\"s\":1}", "argument 's' is no string" },
+		{ "{\"s\":{\"a\":1}}", "argument 's' is no string" },
+		{ "{\"s\":\"\"}", "argument 's' is too short" },
+		{ "{\"s\":\"abcde\"}", "argument 's' is too long" },
+		{ "{\"s\":\"a\",\"s\":\"b\"}", "argument 's' is given twice" },
+		{ "{\"s\":\"a\",\"z\":1}", "there is no parameter of a name that is given" },
+		{ "{\"s\":\"a\",\"i\":\"1\"}", "argument 'i' has another type" },
+		{ "{\"s\":\"a\",\"i\":1.5}", "argument 'i' is no integer of 64 bits" },
+		{ "{\"s\":\"a\",\"i\":99999999999999999999}", "argument 'i' is no integer of 64 bits" },
+		{ "{\"s\":\"a\",\"i\":-6}", "argument 'i' is less than its minimum" },
+		{ "{\"s\":\"a\",\"i\":11}", "argument 'i' is more than its maximum" },
+		{ "{\"s\":\"a\",\"n\":true}", "argument 'n' is no number" },
+		{ "{\"s\":\"a\",\"n\":1e999}", "argument 'n' is no number" },
+		{ "{\"s\":\"a\",\"b\":0}", "argument 'b' is neither true nor false" },
+		{ "{\"s\":\"a\",\"e\":\"left\"}", "argument 'e' is none of the values that it may have" },
+	};
+	struct gw_config *c = load_good(tool_of_all);
+	struct gw_arguments arguments;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct kolk_mcp_part part = { cases[i][0], strlen(cases[i][0]) };
+		bool good = gw_arguments_read(&c->tools[0], part, &arguments);
+
+		if (good != (cases[i][1][0] == '\0') || (!good && strcmp(arguments.flaw, cases[i][1]) != 0))
+			fail_msg("%s: %s", cases[i][0], good ? "taken" : arguments.flaw);
+		free(arguments.memory);
+	}
+	assert_true(gw_arguments_read(&c->tools[0], (struct kolk_mcp_part){ cases[1][0],
+				      strlen(cases[1][0]) }, &arguments));
+	assert_int_equal(arguments.at[0].size, 10);
+	assert_memory_equal(arguments.at[0].text, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80x", 10);
+	assert_memory_equal(arguments.at[1].text, "-5", arguments.at[1].size);
+	free(arguments.memory);
+	assert_true(gw_arguments_read(&c->tools[0], (struct kolk_mcp_part){ cases[0][0],
+				      strlen(cases[0][0]) }, &arguments));
+	assert_memory_equal(arguments.at[2].text, "2.5", 3);
+	assert_int_equal(arguments.at[3].json.size, 0);
+	free(arguments.memory);
+	gw_config_free(c);
+}
+
+/* ---- texts */
+
+static void put_to(char to[200], const struct gw_template *made, const struct gw_argument *arguments,
+		   void (*put)(const struct gw_template *, const struct gw_argument *, struct gw_text *))
+{
+	struct gw_text text = { .failed = false };
+
+	put(made, arguments, &text);
+	assert_false(text.failed);
+	snprintf(to, 200, "%.*s", (int)gw_text_size(&text), gw_text_data(&text));
+	gw_text_free(&text);
+}
+
+static void values_are_encoded(void **state)
+{
+	struct gw_config *c = load_good(
+		"- {name: t, pool: web, " X ", http: {path: '/a/{{x}}', method: POST, query: ['q={{x}}'],\n"
+		"   body: '{\"a\": {{x}}, \"b\": \"<{{x}}>\"}'}}");
+	struct gw_arguments arguments;
+	static const char json[] = "{\"x\":\"\\\"/ \\u00e9&=%~\\n\"}";
+	char to[200];
+
+	(void)state;
+	assert_true(gw_arguments_read(&c->tools[0], (struct kolk_mcp_part){ json, sizeof json - 1 },
+				      &arguments));
+	put_to(to, c->tools[0].path, arguments.at, gw_template_put_url);
+	assert_string_equal(to, "/a/%22%2F%20%C3%A9%26%3D%25~%0A");
+	put_to(to, &c->tools[0].words.at[0], arguments.at, gw_template_put_url);
+	assert_string_equal(to, "q=%22%2F%20%C3%A9%26%3D%25~%0A");
+	put_to(to, c->tools[0].body, arguments.at, gw_template_put_json);
+	assert_string_equal(to, "{\"a\": \"\\\"/ \\u00e9&=%~\\n\", \"b\": \"<\\\"/ \xc3\xa9&=%~\\n>\"}");
+	free(arguments.memory);
+	gw_config_free(c);
+}
+
+static void any_bytes_are_a_string(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t size;
+		const char *json;
+	} cases[] = {
+		{ "a\"\\\b\f\n\r\t", 8, "\"a\\\"\\\\\\b\\f\\n\\r\\t\"" },
+		{ "\0\x01\x0b\x1f\x7f", 5, "\"\\u0000\\u0001\\u000b\\u001f\\u007f\"" },
+		{ "\xff|\xc3|\xc3\xa9", 6, "\"\xef\xbf\xbd|\xef\xbf\xbd|\xc3\xa9\"" },
+		{ "\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xc0\xaf\xf4\x90\x80\x80", 6,
+		  "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xf0\x9f\x98\x80", 4, "\"\xf0\x9f\x98\x80\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct gw_text text = { .failed = false };
+
+		gw_text_string(&text, cases[i].bytes, cases[i].size);
+		assert_int_equal(gw_text_size(&text), strlen(cases[i].json));
+		assert_memory_equal(gw_text_data(&text), cases[i].json, gw_text_size(&text));
+		assert_true(gw_is_json(gw_text_data(&text), gw_text_size(&text), false));
+		gw_text_free(&text);
+	}
+}
+
+static void numbers_are_told(void **state)
+{
+	static const char *const good[] = { "0", "-0", "12", "1.5", "-1.25e10", "1E-3", "0.1" };
+	static const char *const bad[] = { "", "-", "01", "1.", ".5", "1e", "1e+", "+1", "NaN", "Infinity",
+					   "0x1", "1 ", "1,2" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_true(gw_is_json_number(good[i], strlen(good[i])));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_false(gw_is_json_number(bad[i], strlen(bad[i])));
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(mistakes_are_told),
+	cmocka_unit_test(a_tool_is_described),
+	cmocka_unit_test(places_become_parameters),
+	cmocka_unit_test(the_example_is_right),
+	cmocka_unit_test(arguments_are_checked),
+	cmocka_unit_test(values_are_encoded),
+	cmocka_unit_test(any_bytes_are_a_string),
+	cmocka_unit_test(numbers_are_told),
+};
+
+CMOCKA_TESTS(tools, tests);
