@@ -355,6 +355,31 @@ static void numbers_are_told(void **state)
 		assert_false(gw_is_json_number(bad[i], strlen(bad[i])));
 }
 
+static void json_is_told(void **state)
+{
+	static const struct {
+		const char *text;
+		bool any, whole;
+	} cases[] = {
+		{ "{\"a\":[1,null]}", true, true }, { " [] ", true, true }, { "1", true, false },
+		{ "\"{[\"", true, false }, { "{\"a\":1,\"a\":2}", false, false },
+		{ "{\"a\":1,\"\\u0061\":2}", false, false }, { "{} {}", false, false },
+		{ "{", false, false }, { "[1,]", false, false }, { "\"\\ud800\"", false, false },
+		{ "\"\xff\"", false, false }, { "NaN", false, false }, { "", false, false },
+	};
+	char deep[2 * GW_JSON_DEPTH + 2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (gw_is_json(cases[i].text, strlen(cases[i].text), false) != cases[i].any ||
+		    gw_is_json(cases[i].text, strlen(cases[i].text), true) != cases[i].whole)
+			fail_msg("%s", cases[i].text);
+	memset(deep, '[', GW_JSON_DEPTH + 1);
+	memset(deep + GW_JSON_DEPTH + 1, ']', GW_JSON_DEPTH + 1);
+	assert_true(gw_is_json(deep + 1, 2 * GW_JSON_DEPTH, true));
+	assert_false(gw_is_json(deep, sizeof deep, true));
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(mistakes_are_told),
 	cmocka_unit_test(a_tool_is_described),
@@ -364,6 +389,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(values_are_encoded),
 	cmocka_unit_test(any_bytes_are_a_string),
 	cmocka_unit_test(numbers_are_told),
+	cmocka_unit_test(json_is_told),
 };
 
 CMOCKA_TESTS(tools, tests);

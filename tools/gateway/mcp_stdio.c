@@ -318,10 +318,13 @@ static bool is_path(const char *path, const struct gw_route *route)
 	return strcmp(route->path != NULL ? route->path : "/", path) == 0;
 }
 
-static bool is_mcp(const struct gw_config *config, const char *pool)
+static bool is_mcp(const struct gw_config *config, const struct gw_route *route)
 {
 	const struct kolk_pool_options *one;
+	const char *pool = route->pool;
 
+	if (route->action == GW_ACTION_TOOLS)
+		return true;
 	for (uint32_t i = 0; pool != NULL && (one = kolk_config_pool(config->pools, i)) != NULL; i++)
 		if (strcmp(one->name, pool) == 0)
 			return kolk_config_mcp(config->pools, i) != NULL;
@@ -331,9 +334,9 @@ static bool is_mcp(const struct gw_config *config, const char *pool)
 bool gw_stdio_check(const struct gw_config *config, const char *path)
 {
 	for (uint32_t i = 0; i < config->route_count; i++)
-		if (is_path(path, &config->routes[i]) && is_mcp(config, config->routes[i].pool))
+		if (is_path(path, &config->routes[i]) && is_mcp(config, &config->routes[i]))
 			return true;
-	fprintf(stderr, "kolk-gateway: no route to a pool of protocol mcp has the path %s\n", path);
+	fprintf(stderr, "kolk-gateway: no route to a pool of protocol mcp, or with tools, has the path %s\n", path);
 	return false;
 }
 

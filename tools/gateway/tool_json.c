@@ -125,6 +125,26 @@ bool gw_is_json_number(const char *text, size_t size)
 	return i == size;
 }
 
+/* Of JSON that was checked. */
+static size_t depth_of(const char *text, size_t size)
+{
+	size_t depth = 0, most = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < size; i++) {
+		if (quoted && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && (text[i] == '{' || text[i] == '['))
+			depth++;
+		else if (!quoted && (text[i] == '}' || text[i] == ']'))
+			depth--;
+		most = depth > most ? depth : most;
+	}
+	return most;
+}
+
 bool gw_is_json(const char *text, size_t size, bool whole)
 {
 	json_t *value = json_loadb(text, size,
@@ -132,5 +152,5 @@ bool gw_is_json(const char *text, size_t size, bool whole)
 				   (whole ? 0 : JSON_DECODE_ANY), NULL);
 
 	json_decref(value);
-	return value != NULL;
+	return value != NULL && depth_of(text, size) <= GW_JSON_DEPTH;
 }

@@ -32,8 +32,9 @@ void gw_text_free(struct gw_text *text);
 
 /* Whether a text is a number of JSON. */
 bool gw_is_json_number(const char *text, size_t size);
-/* Whether a text is one value of JSON which nobody can read in two ways; with `whole` an object or an
- * array. */
+/* Whether a text is one value of JSON that no two readers read differently, at most GW_JSON_DEPTH levels deep,
+ * so that it may stand in a message (whose limit is 128); with `whole` an object or an array. */
+enum { GW_JSON_DEPTH = 64 };
 bool gw_is_json(const char *text, size_t size, bool whole);
 
 #endif

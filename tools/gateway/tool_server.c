@@ -207,6 +207,8 @@ enum kolk_err gw_tools_upstream(struct gw_tools *tools, uint32_t number, struct 
 	/* The server keeps nothing between two calls: a tenant's clients share its sessions. */
 	options.isolation = KOLK_MCP_ISOLATION_TENANT;
 	options.sharing = KOLK_MCP_MULTIPLEXED;
+	/* Each loop has one of its own for each kind of client, and cheaply. */
+	options.sessions_max = 16 + tools->gateway->loop_count;
 	options.era = KOLK_MCP_LEGACY;
 	options.request_timeout_ns = longest_ns(&tools->sets[number]);
 	pool->options = options;

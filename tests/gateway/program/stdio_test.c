@@ -443,6 +443,31 @@ static void test_refused(void)
 	CHECK(ends(SIGHUP));
 }
 
+/* A server of the gateway's own. */
+static void test_tools(void)
+{
+	FILE *file;
+
+	snprintf(client.path, sizeof client.path, "/tmp/kolk-stdio-%d.yaml", (int)getpid());
+	client.server = NULL;
+	file = fopen(client.path, "w");
+	MUST(file != NULL);
+	fprintf(file, "pools: []\ngateway:\n  routes:\n    - {match: {path: /mcp}, tools: [echo]}\n"
+		      "  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.1\"]\n"
+		      "tools:\n- {name: echo, parameters: [{name: text, required: true}],\n"
+		      "   command: [/usr/bin/printf, '--', '<%%s>', '{{text}}']}\n");
+	MUST(fclose(file) == 0);
+	MUST(launch("/mcp"));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
+		  "\"2025-06-18\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}"));
+	CHECK(hears("\"protocolVersion\":\"2025-06-18\""));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}") && hears("\"name\":\"echo\""));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\","
+		  "\"arguments\":{\"text\":\"a b\"}}}") && hears("\"output\":\"<a b>\""));
+	CHECK(ends(SIGHUP));
+}
+
 static const struct tap_test tests[] = {
 	{ "a client with a session", test_session },
 	{ "the server is a child process", test_child },
@@ -455,6 +480,7 @@ static const struct tap_test tests[] = {
 	{ "a session that the server lost is made again", test_lost },
 	{ "a client that does not read", test_unread },
 	{ "a route that leads to no MCP server, a server that is not there", test_refused },
+	{ "a route with tools", test_tools },
 };
 
 TAP_TESTS(stdio, tests);

@@ -29,7 +29,8 @@ struct origin {
 	kolk__atomic_u32 requests;
 };
 
-/* Answers with its request, as JSON: the target has no quotes. */
+/* Answers with its request, as JSON: the target has no quotes. With the number of its connection where
+ * it asks for that. */
 static void play(struct kit_mock_conn *conn, void *user)
 {
 	struct origin *origin = user;
@@ -46,6 +47,12 @@ static void play(struct kit_mock_conn *conn, void *user)
 		snprintf(line, sizeof line, "%.*s", (int)strcspn(head, "\r"), head);
 		if (strstr(line, "/missing") != NULL) {
 			kit_mock_say(conn, "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone");
+			continue;
+		}
+		if (strstr(line, "/number") != NULL) {
+			snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+				 "%05u", kit_mock_number(conn));
+			kit_mock_say(conn, answer);
 			continue;
 		}
 		if (strstr(line, "/silent") != NULL) {
@@ -175,6 +182,7 @@ static const char program_tools[] =
 	"- name: say\n  title: Say it\n  parameters: [{name: what, required: true}, {name: more}]\n"
 	"  command: [/usr/bin/printf, '<%s>', '{{what}}', 'm={{more}}']\n"
 	"- {name: json, command: [/usr/bin/printf, '{\"a\": [1]}']}\n"
+	"- {name: deep, command: [/bin/sh, -c, 'printf %0100d 0 | tr 0 [; printf %0100d 0 | tr 0 ]']}\n"
 	"- {name: env, command: [/usr/bin/env], environment: [A=b c], inherit: [KOLK_TEST_INHERITED]}\n"
 	"- {name: where, command: [/bin/pwd], directory: /usr}\n"
 	"- {name: fails, command: [/bin/sh, -c, 'echo out; echo err >&2; exit 3']}\n"
@@ -188,7 +196,7 @@ static const char program_tools[] =
 	"- name: success\n  parameters: [{name: n, type: integer, required: true}]\n"
 	"  command: [/bin/sh, -c, 'exit \"$$1\"', sh, '{{n}}']\n  result: success\n";
 #define PROGRAM_NAMES                                                                            \
-	"say, json, env, where, fails, killed, absent, much, endless, slow, long, leaves, success"
+	"say, json, deep, env, where, fails, killed, absent, much, endless, slow, long, leaves, success"
 
 static void test_list(void)
 {
@@ -224,6 +232,8 @@ static void test_list(void)
 
 static void check_programs(const struct place *place)
 {
+	char deep[200], wanted[300];
+
 	CHECK(comes_to(place, "say", "{\"what\":\"a b\",\"more\":\"\"}",
 		       "{\"exit_status\":0,\"output\":\"<a b><m=>\"}", false));
 	CHECK(comes_to(place, "say", "{\"what\":\"a b\"}", "{\"exit_status\":0,\"output\":\"<a b>\"}",
@@ -232,6 +242,10 @@ static void check_programs(const struct place *place)
 	CHECK(comes_to(place, "say", "{\"what\":3}", "argument 'what' is no string", true));
 	CHECK(comes_to(place, "say", "{\"what\":\"-n\"}", "begins with '-'", true));
 	CHECK(comes_to(place, "json", "{}", "{\"exit_status\":0,\"output\":{\"a\":[1]}}", false));
+	memset(deep, '[', 100); /* more than may stand in a message as it is */
+	memset(deep + 100, ']', 100);
+	snprintf(wanted, sizeof wanted, "{\"exit_status\":0,\"output\":\"%.200s\"}", deep);
+	CHECK(comes_to(place, "deep", "{}", wanted, false));
 	CHECK(comes_to(place, "env", "{}",
 		       "{\"exit_status\":0,\"output\":\"A=b c\\nKOLK_TEST_INHERITED=i\\n\"}", false));
 	CHECK(comes_to(place, "where", "{}", "{\"exit_status\":0,\"output\":\"/usr\\n\"}", false));
@@ -370,6 +384,52 @@ static void test_http(void)
 	CHECK(comes_to(&place, "silent", "{}", "the tool's timeout has passed", true));
 	CHECK(comes_to(&place, "dead", "{}", "nobody listens at the address", true));
 	CHECK(kolk__load_acquire(&origin.requests) == 5);
+	end(&place);
+	kit_mock_close(origin.mock);
+}
+
+/* The number of the connection that a call of this tenant went over. */
+static int number_of(const struct place *place, const char *tenant)
+{
+	char fields[200];
+	json_t *answer;
+	int number;
+
+	snprintf(fields, sizeof fields, "X-Tenant: %s\r\nMCP-Protocol-Version: 2026-07-28\r\n"
+					"Mcp-Method: tools/call\r\nMcp-Name: number\r\n", tenant);
+	answer = ask(place, fields, "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"tools/call\",\"params\":{"
+				    "\"name\":\"number\"," META "}}");
+	number = atoi(json_string_value(json_object_get(structured(answer), "body")) != NULL ?
+		      json_string_value(json_object_get(structured(answer), "body")) : "-1");
+	json_decref(answer);
+	return number;
+}
+
+/* A tenant's calls use its own connections: no other's go over them. */
+static void test_tenants(void)
+{
+	struct origin origin = { .mock = NULL };
+	struct place place = { .session = "" };
+	char pools[300];
+	int owner[64];
+
+	MUST(open_origin(&origin, pools));
+	MUST(program_start_with(&place.program, &(struct program_file){ .pools = pools,
+		.gateway = "  tenants: {from: header, header: x-tenant}\n"
+			   "  trusted_proxies: [127.0.0.1]\n",
+		.routes = "    - {match: {path: /mcp}, tools: [number]}\n"
+			  "tools: [{name: number, pool: web, http: {path: /number}}]\n" }));
+	memset(owner, 0, sizeof owner);
+	for (int i = 0; i < 24; i++) {
+		int tenant = 1 + i % 3, number;
+		char name[8];
+
+		snprintf(name, sizeof name, "t%d", tenant);
+		number = number_of(&place, name);
+		MUST(number >= 0 && number < 64);
+		CHECK(owner[number] == 0 || owner[number] == tenant);
+		owner[number] = tenant;
+	}
 	end(&place);
 	kit_mock_close(origin.mock);
 }
@@ -872,6 +932,7 @@ static const struct tap_test tests[] = {
 	{ "programs", test_programs },
 	{ "a call that is cancelled leaves nothing", test_cancel },
 	{ "requests", test_http },
+	{ "a tenant's calls use its own connections", test_tenants },
 	{ "what an argument says is data: programs", test_program_attempts },
 	{ "what an argument says is data: requests", test_http_attempts },
 	{ "commands of Redis", test_redis },
