@@ -11,8 +11,8 @@
 #include "tools/gateway/config.h"
 #include "tools/gateway/tool_template.h"
 
-/* A file with these tools, as lines; what is wrong with it. */
-static struct gw_config *load(const char *tools, char message[1200])
+/* A file with these tools, as lines, and a route that does this; what is wrong with it. */
+static struct gw_config *load_route(const char *route, const char *tools, char message[1200])
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct gw_config *config = NULL;
@@ -24,14 +24,19 @@ static struct gw_config *load(const char *tools, char message[1200])
 				"- {name: cache, address: 'h:1', protocol: redis}\n"
 				"- {name: db, address: 'h:1', protocol: postgres, postgres: {user: u}}\n"
 				"gateway:\n  listen: [{address: '127.0.0.1:0'}]\n  routes:\n"
-				"  - {match: {path: /t}, tenant: none, tools: [t]}\ntools:\n%s\n",
-			    tools) > 0);
+				"  - {match: {path: /t}, tenant: none, %s}\ntools:\n%s\n",
+			    route, tools) > 0);
 	close(fd);
 	message[0] = '\0';
 	if (gw_config_load(path, &config, &error) != KOLK_OK)
 		kolk_config_error_text(&error, message, 1200);
 	unlink(path);
 	return config;
+}
+
+static struct gw_config *load(const char *tools, char message[1200])
+{
+	return load_route("tools: [t]", tools, message);
 }
 
 static struct gw_config *load_good(const char *tools)
@@ -132,6 +137,35 @@ static void mistakes_are_told(void **state)
 
 		if (config != NULL || strstr(message, bad[i][1]) == NULL)
 			fail_msg("%s: %s", bad[i][0], message);
+	}
+}
+
+static void a_route_is_checked(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "tools: [t, u]", "" },
+		{ "tools: [u], mcp: {hosts: [a.test], resource: 'https://a.test/t', "
+		  "authorization_servers: ['https://id.test']}", "" },
+		{ "tools: [u], limits: {requests_per_second: 3}, cors: {origins: ['*']}", "" },
+		{ "tools: []", "the route has no tools" },
+		{ "tools: [v]", "there is no tool 'v': add it to 'tools' of the file" },
+		{ "tools: [t, u, t]", "the tool 't' is there twice" },
+		{ "tools: [t], pool: web", "a route has one of 'pool', 'balancer', 'tools'" },
+		{ "tools: [t], mcp: {client_token: pass}", "pooled tools are shown no token" },
+		{ "tools: [t], timeouts: {request: 3s}", "'timeouts' is of a route to a pool" },
+		{ "tools: [t], strip_prefix: true", "'strip_prefix' is of a route to a pool" },
+	};
+	char message[1200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct gw_config *config = load_route(cases[i][0], "- {name: t, command: [/bin/true]}\n"
+						      "- {name: u, command: [/bin/true]}", message);
+
+		if ((config != NULL) != (cases[i][1][0] == '\0') ||
+		    strstr(message, cases[i][1]) == NULL)
+			fail_msg("%s: %s", cases[i][0], message);
+		gw_config_free(config);
 	}
 }
 
@@ -382,6 +416,7 @@ static void json_is_told(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(mistakes_are_told),
+	cmocka_unit_test(a_route_is_checked),
 	cmocka_unit_test(a_tool_is_described),
 	cmocka_unit_test(places_become_parameters),
 	cmocka_unit_test(the_example_is_right),

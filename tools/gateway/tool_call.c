@@ -102,6 +102,7 @@ static void call_free(struct gw_tool_call *call)
 void gw_tool_call_end(struct gw_tool_call *call, const char *failure)
 {
 	struct gw_tool_numbers *numbers = &call->tools->numbers[call->tool->index];
+	enum kolk_err err;
 
 	if (gw_text_size(&call->data) > gw_tool_bytes_max(call->tool)) {
 		gw_text_free(&call->data);
@@ -109,10 +110,11 @@ void gw_tool_call_end(struct gw_tool_call *call, const char *failure)
 	}
 	if (failure != NULL)
 		kolk__add_relaxed(&numbers->failed, 1); /* a number that nothing depends on */
-	if (call->session != NULL && answer(call, failure) != KOLK_OK) {
+	err = call->session != NULL ? answer(call, failure) : KOLK_OK;
+	if (err != KOLK_OK && err != KOLK_E_CLOSED) { /* what is left of it is said in a few words */
 		gw_text_free(&call->data);
 		call->data.failed = false;
-		(void)answer(call, "there is no memory for the result"); /* or its client is gone */
+		(void)answer(call, kolk_err_text(err));
 	}
 	call_free(call);
 }
