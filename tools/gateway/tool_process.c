@@ -160,7 +160,7 @@ void gw_process_stop(struct gw_processes *all, struct gw_process *process, enum 
 
 	pthread_mutex_lock(&all->lock);
 	if (process->state != GW_PROCESS_ENDED && process->why == KOLK_OK) {
-		process->why = process->err = why;
+		process->why = why; /* err is its thread's while it runs */
 		if (process->state == GW_PROCESS_RUNS && process->stop_fd >= 0)
 			(void)!write(process->stop_fd, &one, sizeof one);
 	}
@@ -169,6 +169,7 @@ void gw_process_stop(struct gw_processes *all, struct gw_process *process, enum 
 		if (*at == process) {
 			take_out(all, at);
 			process->state = GW_PROCESS_ENDED;
+			process->err = why;
 			tell(process);
 			break;
 		}
