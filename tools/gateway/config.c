@@ -83,7 +83,7 @@ static void files_read(struct gw_check *c)
 	if (c->error->mistakes == 0)
 		gw_tenants_load(c);
 	if (c->error->mistakes == 0)
-		gw_tools_make(c);
+		gw_route_tools_make(c);
 }
 
 static enum kolk_err load(const char *path, bool listens, struct gw_config **config,

@@ -9,7 +9,7 @@
  *   config_balancer.c  what is wrong with balancers
  *   config_route.c     what is wrong with routes
  *   config_mcp.c       what is wrong with the authorisation of MCP routes; its texts
- *   config_tools.c     what is wrong with rules of tools
+ *   config_tool_rules.c what is wrong with rules of tools
  *   config_tenants.c   what is wrong with tenants and trusted proxies
  *   config_tracing.c   what is wrong with tracing
  *   config_tools.c     what is wrong with pooled tools, and what is made of them
@@ -69,9 +69,9 @@ void gw_pool_check(struct gw_check *check, const struct kolk_config_place *place
 		   bool sessions);
 /* config_mcp.c: mcp.resource of a route, and what is made of it; mcp.client_token. pool: its number. */
 void gw_mcp_route_check(struct gw_check *check, struct gw_route *route, uint32_t pool);
-/* config_tools.c: mcp.tools_* of a route; and, when all else is right, the rules of all routes: */
-void gw_tools_check(struct gw_check *check, struct gw_route *route);
-void gw_tools_make(struct gw_check *check);
+/* config_tool_rules.c: mcp.tools_* of a route; and, when all else is right, the rules of all routes: */
+void gw_route_tools_check(struct gw_check *check, struct gw_route *route);
+void gw_route_tools_make(struct gw_check *check);
 /* config_tenants.c; the files of tokens and keys, into config.tenants: */
 void gw_tenants_check(struct gw_check *check);
 void gw_tenants_load(struct gw_check *check);

@@ -149,7 +149,7 @@ void gw_mcp_route_check(struct gw_check *c, struct gw_route *route, uint32_t poo
 				 url_flaw(*s), "this is no URL of an issuer");
 	scopes_check(c, route);
 	pass_check(c, route, pool);
-	gw_tools_check(c, route);
+	gw_route_tools_check(c, route);
 	if (flaw == NULL && route->access.resource != NULL)
 		make_texts(c, route);
 }

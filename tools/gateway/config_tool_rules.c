@@ -43,7 +43,7 @@ static void tenant_check(struct gw_check *c, struct gw_tool_tenant *tenants, uin
 		}
 }
 
-void gw_tools_check(struct gw_check *c, struct gw_route *route)
+void gw_route_tools_check(struct gw_check *c, struct gw_route *route)
 {
 	const struct kolk_config_place *mcp = kolk_config_place(route->place, "mcp");
 	struct gw_tool_options *tools = &route->access.tools;
@@ -61,7 +61,7 @@ void gw_tools_check(struct gw_check *c, struct gw_route *route)
 			 "clients of this route are not told apart");
 }
 
-void gw_tools_make(struct gw_check *c)
+void gw_route_tools_make(struct gw_check *c)
 {
 	for (uint32_t i = 0; i < c->file->config.route_count; i++) {
 		struct gw_route *route = &c->file->config.routes[i];
