@@ -560,8 +560,8 @@ static bool listen_unix(struct kit_mock *mock, const char *path)
 
 static bool listen_tcp(struct kit_mock *mock)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const in_addr_t where = mock->options.any_address ? INADDR_ANY : INADDR_LOOPBACK;
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(where) };
 	socklen_t size = sizeof in;
 	int bytes = (int)mock->options.receive_bytes;
 
@@ -638,6 +638,16 @@ struct kit_mock *kit_mock_of(struct kit_mock_conn *conn)
 uint32_t kit_mock_number(const struct kit_mock_conn *conn)
 {
 	return conn->number;
+}
+
+uint32_t kit_mock_here(const struct kit_mock_conn *conn)
+{
+	struct sockaddr_in in = { 0 };
+	socklen_t size = sizeof in;
+
+	if (getsockname(conn->fd, (struct sockaddr *)&in, &size) != 0 || in.sin_family != AF_INET)
+		return 0;
+	return ntohl(in.sin_addr.s_addr);
 }
 
 /* ---- counts */

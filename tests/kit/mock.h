@@ -28,6 +28,7 @@ struct kit_mock_options {
 	bool plain_first;              /* with cert: until kit_mock_start_tls */
 	const char *const *alpn;       /* NULL-terminated, borrowed; NULL = none */
 	const char *unix_path;         /* NULL = 127.0.0.1, a port of the system's choice */
+	bool any_address;              /* with the same port at all addresses of IPv4 */
 	uint32_t receive_bytes;        /* SO_RCVBUF: a small window to be filled; 0 = the system's */
 };
 
@@ -53,6 +54,8 @@ uint32_t kit_mock_executions_max(struct kit_mock *mock);
 struct kit_mock *kit_mock_of(struct kit_mock_conn *conn);
 /* Which connection it is, from 0: others for the first than for the rest. */
 uint32_t kit_mock_number(const struct kit_mock_conn *conn);
+/* The address of IPv4 that it came to, 127.0.0.1 = 0x7f000001; 0 = it is of another family. */
+uint32_t kit_mock_here(const struct kit_mock_conn *conn);
 
 /* Read until the delimiter, which is the end of text then, NUL-terminated. False = not within ms,
  * or more than size - 1 bytes, or the end came first; what has come is in text, which stays as it
