@@ -13,9 +13,9 @@
 #include "tools/gateway/config_fixed.h"
 #include "tools/gateway/rate.h"
 
-static const char pools[] = "pools:\n"
-			    "- {name: api, address: 'h:1', protocol: http}\n"
-			    "- {name: raw, address: 'h:1'}\n"
+static const char pools[] = "pools: [{name: api, address: 'h:1', protocol: http},\n"
+			    "{name: raw, address: 'h:1'}, {name: web, address: 'tls://h.test:443', protocol: http},\n"
+			    "{name: ip, address: '10.0.0.1:1', protocol: http}, {name: un, address: 'unix:/s', protocol: http}]\n"
 			    "gateway:\n"; /* what follows begins in line 5 */
 
 /* A file of that text; the message of what is wrong, or "". */
@@ -72,6 +72,24 @@ static void expect_balancers(const struct gw_config *config)
 	assert_int_equal(b->health_status, 204);
 	assert_int_equal(b->healthy_after, 4);
 	assert_int_equal(b->unhealthy_after, 5);
+	assert_int_equal(members[0].resolve, GW_RESOLVE_NONE);
+	assert_null(members[0].host);
+	assert_null(members[0].authority);
+	members = b[1].members.items;
+	assert_int_equal(members[0].resolve, GW_RESOLVE_ADDRESSES);
+	assert_string_equal(members[0].host, "h");
+	assert_string_equal(members[0].port, "1");
+	assert_string_equal(members[0].authority, "h:1");
+	assert_false(members[0].tls);
+	assert_string_equal(members[1].host, "h.test");
+	assert_string_equal(members[1].authority, "h.test");
+	assert_true(members[1].tls);
+	assert_int_equal(b[1].dns_ttl_min_ns, 2 * KOLK_S_NS);
+	assert_int_equal(b[1].dns_ttl_max_ns, 9 * KOLK_S_NS);
+	assert_int_equal(b[1].dns_members_max, 7);
+	assert_int_equal(b[1].dns_stale_max_ns, 3600 * KOLK_S_NS);
+	assert_int_equal(b[1].dns_required, 1);
+	assert_int_equal(b[1].dns_start_timeout_ns, 3 * KOLK_S_NS);
 	assert_int_equal(b[1].policy, GW_BALANCE_LEAST_IN_FLIGHT);
 	assert_null(b[1].health_path);
 }
@@ -114,7 +132,10 @@ static void all_of_it_arrives(void **state)
 		"    hash_by: header X-Kind\n"
 		"    health: {path: '/up?x', interval: 1s, timeout: 2s, status: 204, healthy_after: 4, "
 		"unhealthy_after: 5}\n"
-		"  - {name: least, members: [{pool: api}]}\n";
+		"  - name: least\n"
+		"    members: [{pool: api, resolve: addresses}, {pool: web, resolve: addresses}]\n"
+		"    dns: {ttl_min: 2s, ttl_max: 9s, members_max: 7, stale_max: 1h, required: true, "
+		"start_timeout: 3s}\n";
 	char message[300];
 	struct gw_config *c = load(text, message, sizeof message);
 	const struct gw_route *r;

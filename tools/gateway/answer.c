@@ -237,6 +237,16 @@ void gw_answer_no_keys(struct gw_exchange *x)
 	give_line(x, 503, gw_tenants_retry_ns(x->view->config));
 }
 
+void gw_answer_no_members(struct gw_exchange *x)
+{
+	x->failed = KOLK_E_RESOLVE;
+	x->phase = "resolve";
+	snprintf(x->text, sizeof x->text,
+		 "{\"error\":\"no address of the servers is known\",\"phase\":\"resolve\","
+		 "\"status\":503}\n");
+	give_line(x, 503, KOLK_S_NS);
+}
+
 /* How long a caller of the same identity would wait now: at least a second. */
 static uint64_t retry_after_ns(const struct gw_exchange *x)
 {

@@ -36,24 +36,37 @@ static uint32_t random_below(uint64_t *state, uint32_t bound)
 
 /* ---- balancers */
 
+bool gw_balancer_add(struct gw_balancer *balancer, const struct gw_member_options *options,
+		     const char *name, struct kolk_pool *pool)
+{
+	struct gw_member *grown =
+		realloc(balancer->members, (balancer->count + 1) * sizeof *balancer->members);
+	struct gw_load *load = NULL;
+
+	if (grown != NULL) {
+		balancer->members = grown;
+		load = gw_load_open(balancer->options->name, name, options->host);
+	}
+	if (load == NULL)
+		return false;
+	grown[balancer->count++] = (struct gw_member){
+		.load = load, .pool = pool, .name = load->pool, .options = options,
+		.hash = hash_of(name, strlen(name)),
+		.weight = options->weight != 0 ? options->weight : 1,
+	};
+	return true;
+}
+
 static bool make(struct gw_balancer *balancer, const struct gw_balancer_options *options)
 {
 	const struct gw_member_options *given = options->members.items;
-	const uint32_t count = options->members.count;
 	bool ok = true;
 
 	balancer->options = options;
-	balancer->members = calloc(count + 1, sizeof *balancer->members);
-	for (uint32_t i = 0; balancer->members != NULL && i < count; i++) {
-		struct gw_member *member = &balancer->members[i];
-
-		member->name = given[i].pool;
-		member->hash = hash_of(given[i].pool, strlen(given[i].pool));
-		member->weight = given[i].weight != 0 ? given[i].weight : 1;
-		member->load = gw_load_open(options->name, given[i].pool);
-		ok &= member->load != NULL;
-	}
-	return ok && balancer->members != NULL;
+	for (uint32_t i = 0; i < options->members.count; i++)
+		if (given[i].resolve == GW_RESOLVE_NONE)
+			ok = ok && gw_balancer_add(balancer, &given[i], given[i].pool, NULL);
+	return ok;
 }
 
 struct gw_balancer *gw_balancers_make(const struct gw_config *config)
@@ -73,10 +86,11 @@ void gw_balancers_bind(struct gw_balancer *balancers, const struct gw_config *co
 		       struct kolk_engine *engine)
 {
 	for (uint32_t i = 0; i < config->balancer_count; i++)
-		for (uint32_t j = 0; j < balancers[i].options->members.count; j++) {
+		for (uint32_t j = 0; j < balancers[i].count; j++) {
 			struct gw_member *member = &balancers[i].members[j];
 
-			member->pool = kolk_pool_find(engine, member->name);
+			if (member->options->resolve == GW_RESOLVE_NONE)
+				member->pool = kolk_pool_find(engine, member->name);
 			kolk__store_relaxed(&member->load->weight, member->weight);
 		}
 }
@@ -86,7 +100,7 @@ void gw_balancers_free(struct gw_balancer *balancers, const struct gw_config *co
 	for (uint32_t i = 0; balancers != NULL && i < config->balancer_count; i++) {
 		struct gw_member *members = balancers[i].members;
 
-		for (uint32_t j = 0; members != NULL && j < config->balancers[i].members.count; j++)
+		for (uint32_t j = 0; j < balancers[i].count; j++)
 			gw_load_close(members[j].load);
 		free(members);
 	}
@@ -95,7 +109,7 @@ void gw_balancers_free(struct gw_balancer *balancers, const struct gw_config *co
 
 bool gw_balancer_has(const struct gw_balancer *balancer, const struct kolk_pool *pool)
 {
-	for (uint32_t i = 0; i < balancer->options->members.count; i++)
+	for (uint32_t i = 0; i < balancer->count; i++)
 		if (balancer->members[i].pool == pool)
 			return true;
 	return false;
@@ -103,43 +117,38 @@ bool gw_balancer_has(const struct gw_balancer *balancer, const struct kolk_pool 
 
 /* ---- who may be chosen */
 
-_Static_assert(GW_MEMBERS_MAX <= 64, "a bit for each");
+_Static_assert(GW_BALANCED_MAX <= UINT8_MAX + 1, "a byte says which");
 
-/* Members that may be chosen, as bits, and the sum of their weights. */
+/* Members that may be chosen, and the sum of their weights. */
 struct field {
 	const struct gw_member *members;
-	uint64_t bits;
-	uint32_t weight;
+	uint32_t count, weight;
+	uint8_t at[GW_BALANCED_MAX]; /* the first `count` are set */
 };
+
+static const struct gw_member *member_of(const struct field *field, uint32_t i)
+{
+	return &field->members[field->at[i]];
+}
 
 static bool is_out(const struct gw_member *member)
 {
 	return kolk__load_relaxed(&member->load->down) || kolk_pool_refuses(member->pool);
 }
 
-static struct field field_of(const struct gw_balancer *balancer, const struct gw_member *except,
-			     bool all)
+static void field_make(struct field *field, const struct gw_balancer *balancer,
+		       const struct gw_member *except, bool all)
 {
-	struct field field = { .members = balancer->members };
-
-	for (uint32_t i = 0; i < balancer->options->members.count; i++) {
+	field->members = balancer->members;
+	field->count = field->weight = 0;
+	for (uint32_t i = 0; i < balancer->count; i++) {
 		const struct gw_member *member = &balancer->members[i];
 
 		if (member == except || member->pool == NULL || (!all && is_out(member)))
 			continue;
-		field.bits |= UINT64_C(1) << i;
-		field.weight += member->weight;
+		field->at[field->count++] = (uint8_t)i;
+		field->weight += member->weight;
 	}
-	return field;
-}
-
-/* Takes its first one out of bits. */
-static const struct gw_member *next_of(const struct field *field, uint64_t *bits)
-{
-	const struct gw_member *member = &field->members[__builtin_ctzll(*bits)];
-
-	*bits &= *bits - 1;
-	return member;
 }
 
 /* ---- least_in_flight */
@@ -152,8 +161,8 @@ static const struct gw_member *draw(const struct field *field, const struct gw_m
 	uint32_t at = random_below(random, weight);
 	const struct gw_member *member = NULL;
 
-	for (uint64_t bits = field->bits; bits != 0;) {
-		member = next_of(field, &bits);
+	for (uint32_t i = 0; i < field->count; i++) {
+		member = member_of(field, i);
 		if (member == except)
 			continue;
 		if (at < member->weight)
@@ -172,7 +181,7 @@ static const struct gw_member *least_in_flight(const struct field *field, uint64
 {
 	const struct gw_member *one = draw(field, NULL, random), *other;
 
-	if ((field->bits & (field->bits - 1)) == 0)
+	if (field->count == 1)
 		return one;
 	other = draw(field, one, random);
 	return in_flight_of(one) * other->weight <= in_flight_of(other) * one->weight ? one : other;
@@ -203,10 +212,10 @@ static const struct gw_member *by_hash(const struct field *field, uint64_t key)
 	double least = INFINITY, free_least = INFINITY;
 	uint64_t all = 0;
 
-	for (uint64_t bits = field->bits; bits != 0;)
-		all += in_flight_of(next_of(field, &bits));
-	for (uint64_t bits = field->bits; bits != 0;) {
-		const struct gw_member *member = next_of(field, &bits);
+	for (uint32_t i = 0; i < field->count; i++)
+		all += in_flight_of(member_of(field, i));
+	for (uint32_t i = 0; i < field->count; i++) {
+		const struct gw_member *member = member_of(field, i);
 		double drawn = draw_of(member, key);
 
 		if (drawn < least)
@@ -220,13 +229,14 @@ static const struct gw_member *by_hash(const struct field *field, uint64_t key)
 const struct gw_member *gw_balancer_choose(const struct gw_balancer *balancer,
 					   const struct gw_choice *choice)
 {
-	struct field field = field_of(balancer, choice->except, false);
+	struct field field;
 
-	if (field.bits == 0 && choice->except != NULL && !is_out(choice->except))
+	field_make(&field, balancer, choice->except, false);
+	if (field.count == 0 && choice->except != NULL && !is_out(choice->except))
 		return choice->except;
-	if (field.bits == 0)
-		field = field_of(balancer, choice->except, true);
-	if (field.bits == 0)
+	if (field.count == 0)
+		field_make(&field, balancer, choice->except, true);
+	if (field.count == 0)
 		return choice->except;
 	if (balancer->options->policy == GW_BALANCE_HASH && choice->key != NULL)
 		return by_hash(&field, hash_of(choice->key, choice->key_size));

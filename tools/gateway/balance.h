@@ -28,21 +28,27 @@ enum { GW_BOUND_MIN = 16 };
 struct gw_member {
 	struct gw_load *load;
 	struct kolk_pool *pool;   /* NULL = the engine has none */
-	const char *name;         /* of the pool */
+	const char *name;         /* of the pool; of an address of a name: "POOL@ADDRESS:PORT" */
+	const struct gw_member_options *options;
 	uint64_t hash;            /* of the name */
 	uint32_t weight;
 };
 
 struct gw_balancer {
 	const struct gw_balancer_options *options;
-	struct gw_member *members; /* options->members.count */
+	struct gw_member *members;
+	uint32_t count;
 };
 
-/* The balancers of a configuration, in the order of the file. NULL = no memory. */
+/* The balancers of a configuration, in the order of the file, with the members that do not resolve
+ * (dns.h has the others). NULL = no memory. */
 struct gw_balancer *gw_balancers_make(const struct gw_config *config);
-/* Look their pools up. */
+/* Look up the pools of members that do not resolve. */
 void gw_balancers_bind(struct gw_balancer *balancers, const struct gw_config *config,
 		       struct kolk_engine *engine);
+/* A member more, with a name that is copied; before the balancer is in use. False = no memory. */
+bool gw_balancer_add(struct gw_balancer *balancer, const struct gw_member_options *options,
+		     const char *name, struct kolk_pool *pool);
 void gw_balancers_free(struct gw_balancer *balancers, const struct gw_config *config);
 
 struct gw_choice {

@@ -136,6 +136,20 @@ void gw_config_free(struct gw_config *config)
 	kolk_config_free(config->pools);
 }
 
+const struct kolk_pool_options *gw_config_pool(const struct kolk_config *pools, const char *name,
+					       uint32_t *index)
+{
+	const struct kolk_pool_options *pool;
+	uint32_t i = 0;
+
+	while ((pool = kolk_config_pool(pools, i)) != NULL &&
+	       (pool->name == NULL || strcmp(pool->name, name) != 0))
+		i++;
+	if (index != NULL)
+		*index = i;
+	return pool;
+}
+
 /* ---- trusted proxies */
 
 bool gw_address_read(const char *text, uint8_t address[16])

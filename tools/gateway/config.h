@@ -13,6 +13,7 @@
 #include <kolk/http_server.h>
 #include <kolk/ops/section.h>
 
+#include "tools/gateway/config_balancer.h"
 #include "tools/gateway/config_mcp.h"
 #include "tools/gateway/config_warm.h"
 
@@ -94,47 +95,6 @@ struct gw_tracing_options {
 /* `access_log`. */
 struct gw_access_log_options {
 	const char *path;      /* "-" = standard error; NULL or "off" = none */
-};
-
-/* `policy` of a balancer. */
-enum gw_balance_policy {
-	GW_BALANCE_LEAST_IN_FLIGHT = 0,
-	GW_BALANCE_HASH
-};
-
-/* `hash_by`: by what a request is told. */
-enum gw_hash_by {
-	GW_HASH_BY_TENANT = 0,
-	GW_HASH_BY_PATH,       /* without the query */
-	GW_HASH_BY_HEADER      /* hash_header */
-};
-
-enum { GW_MEMBERS_MAX = 64 };
-
-/* An item of `members` of a balancer. */
-struct gw_member_options {
-	uint32_t weight;       /* 0 = 1 */
-	uint32_t reserved;
-	const char *pool;
-	const struct kolk_config_place *place;
-};
-
-/* An item of `balancers`. */
-struct gw_balancer_options {
-	uint32_t policy;       /* enum gw_balance_policy */
-	uint32_t hash_mode;    /* hash_by: enum gw_hash_by */
-	const char *name;
-	const char *hash_by;   /* as in the file: "tenant", "path", "header NAME" */
-	const char *hash_header; /* lower case */
-	struct kolk_config_list members; /* struct gw_member_options */
-
-	/* Requests of the gateway's own; health_path NULL = none. */
-	const char *health_path;
-	uint32_t health_status; /* what a good answer has; 0 = 200 .. 299 */
-	uint32_t healthy_after, unhealthy_after; /* checks in a row; 0 = 2; 0 = 3 */
-	uint64_t health_interval_ns; /* between two checks; 0 = 5 s */
-	uint64_t health_timeout_ns; /* of a check, the dial too; 0 = 2 s */
-	const struct kolk_config_place *place;
 };
 
 enum gw_action {
@@ -232,6 +192,7 @@ struct gw_config {
 				    * KOLK_FOREVER */
 
 	struct gw_tenants *tenants; /* made with the configuration, freed with it */
+	uint32_t views;            /* that own it (route.c), under its lock */
 };
 
 /* Read and check a file, with everything that it names: tokens, keys, the pools of routes.
@@ -243,6 +204,10 @@ KOLK_MUST_CHECK enum kolk_err gw_config_load_silent(const char *path, struct gw_
 						    struct kolk_config_error *error);
 /* Wipe and free it. NULL is allowed. */
 void gw_config_free(struct gw_config *config);
+
+/* The pool of this name, and its number in the file (index may be NULL); NULL = there is none. */
+const struct kolk_pool_options *gw_config_pool(const struct kolk_config *pools, const char *name,
+					       uint32_t *index);
 
 /* Whether the peer is one of trusted_proxies, or at the other end of a Unix socket of this machine. A
  * PROXY header can say that a client came through a Unix socket, too: that is another machine's, and

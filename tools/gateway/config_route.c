@@ -139,17 +139,6 @@ static void pools_text(const struct gw_check *c, bool sessions, char *text, size
 						 used == 0 ? said : ", ", pool->name);
 }
 
-static const struct kolk_pool_options *pool_named(const struct gw_check *c, const char *name,
-						  uint32_t *index)
-{
-	const struct kolk_pool_options *pool;
-
-	for (*index = 0; (pool = kolk_config_pool(c->config, *index)) != NULL; ++*index)
-		if (pool->name != NULL && strcmp(pool->name, name) == 0)
-			break;
-	return pool;
-}
-
 void gw_pool_check(struct gw_check *c, const struct kolk_config_place *place, const char *name,
 		   bool sessions)
 {
@@ -157,7 +146,7 @@ void gw_pool_check(struct gw_check *c, const struct kolk_config_place *place, co
 	char pools[100];
 	uint32_t i;
 
-	pool = pool_named(c, name, &i);
+	pool = gw_config_pool(c->config, name, &i);
 	if (pool == NULL) {
 		pools_text(c, sessions, pools, sizeof pools);
 		gw_wrong(c, kolk_config_place(place, "pool"), pools, "there is no pool '%s'", name);
@@ -176,7 +165,7 @@ static void mcp_check(struct gw_check *c, struct gw_route *route)
 		gw_mcp_route_check(c, route, UINT32_MAX);
 	else if (route->pool == NULL)
 		gw_wrong(c, place, "leave it out", "'mcp' is of a route with a 'pool' or 'tools'");
-	else if (pool_named(c, route->pool, &i) != NULL && kolk_config_mcp(c->config, i) == NULL)
+	else if (gw_config_pool(c->config, route->pool, &i) != NULL && kolk_config_mcp(c->config, i) == NULL)
 		gw_wrong(c, place, "write 'protocol: mcp' in the pool",
 			 "the pool '%s' is no MCP server's", route->pool);
 	else

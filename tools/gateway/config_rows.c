@@ -174,12 +174,20 @@ static const struct kolk_option_table file_table = KOLK_OPTION_TABLE("gateway", 
 
 /* ---- balancers */
 
+static const struct kolk_option_word resolves[] = {
+	{ "none", GW_RESOLVE_NONE }, { "addresses", GW_RESOLVE_ADDRESSES }, { NULL, 0 }
+};
+
 #define KOLK_OPTION_STRUCT struct gw_member_options
 static const struct kolk_option member_rows[] = {
 	KOLK_OPTION_ROW(text, pool, TEXT, REQUIRED, 0, 1, 63, "pool", NULL, "name of a pool", NULL,
 			"of protocol http")
 	KOLK_OPTION_ROW(uint32_t, weight, COUNT, 0, 1, 1, 1000, "weight", NULL, NULL, NULL,
 			"its share")
+	KOLK_OPTION_ROW(uint32_t, resolve, WORD, 0, GW_RESOLVE_NONE, 0, 0, "resolve", resolves,
+			"none, addresses", NULL,
+			"addresses: each address of the pool's host is a member, with its weight, as long "
+			"as DNS says so")
 };
 static const struct kolk_option_table member_table = KOLK_OPTION_TABLE("members", member_rows);
 #undef KOLK_OPTION_STRUCT
@@ -214,6 +222,25 @@ static const struct kolk_option balancer_rows[] = {
 			NULL, NULL, "good checks in a row: the member is up again")
 	KOLK_OPTION_ROW(uint32_t, unhealthy_after, COUNT, 0, 3, 1, 100, "health.unhealthy_after",
 			NULL, NULL, NULL, "bad checks in a row: it is down")
+	KOLK_OPTION_ROW(uint64_t, dns_ttl_min_ns, DURATION, 0, GW_DNS_TTL_MIN_NS, KOLK_S_NS, DAY,
+			"dns.ttl_min", NULL, NULL, NULL, "an answer is good for so long at least")
+	KOLK_OPTION_ROW(uint64_t, dns_ttl_max_ns, DURATION, 0, GW_DNS_TTL_MAX_NS, KOLK_S_NS, DAY,
+			"dns.ttl_max", NULL, NULL, NULL,
+			"and at most; `ttl_min` or more. Also the longest pause after failures, which "
+			"begins with 1 s and doubles")
+	KOLK_OPTION_ROW(uint32_t, dns_members_max, COUNT, 0, GW_DNS_MEMBERS, 1, GW_BALANCED_MAX,
+			"dns.members_max", NULL, NULL, NULL,
+			"of a name with more addresses, the lowest so many are members. A balancer has at "
+			"most 256 in all")
+	KOLK_OPTION_ROW(uint64_t, dns_stale_max_ns, DURATION, FOREVER, KOLK_FOREVER, KOLK_S_NS,
+			365 * DAY, "dns.stale_max", NULL, NULL, NULL,
+			"how long the last known addresses stay members while the name does not resolve")
+	KOLK_OPTION_ROW(uint32_t, dns_required, SWITCH, 0, 0, 0, 1, "dns.required", NULL, NULL, NULL,
+			"the start, or a reload, fails where a new name does not resolve; otherwise requests "
+			"get 503 until it does")
+	KOLK_OPTION_ROW(uint64_t, dns_start_timeout_ns, DURATION, 0, GW_DNS_START_NS, KOLK_MS_NS,
+			60 * KOLK_S_NS, "dns.start_timeout", NULL, NULL, NULL,
+			"how long the start, or a reload, waits for the first answer of a new name")
 };
 static const struct kolk_option_table balancer_table =
 	KOLK_OPTION_TABLE("balancers", balancer_rows);
@@ -364,6 +391,7 @@ PREFIXED(timeouts, "timeouts", gw_route, &route_table);
 PREFIXED(limits, "limits", gw_route, &route_table);
 PREFIXED(cors, "cors", gw_route, &route_table);
 PREFIXED(health, "health", gw_balancer_options, &balancer_table);
+PREFIXED(dns, "dns", gw_balancer_options, &balancer_table);
 PREFIXED(tenants, "tenants", gw_file, &file_table);
 PREFIXED(access_log, "access_log", gw_file, &file_table);
 PREFIXED(tracing, "tracing", gw_file, &file_table);
@@ -377,6 +405,7 @@ static const struct kolk_section_part balancer_parts[] = {
 	  .entries_max = GW_MEMBERS_MAX, .offset = offsetof(struct gw_balancer_options, members) },
 	KEYS("", &balancer_table),
 	MAP("health", &health),
+	MAP("dns", &dns),
 };
 static const struct kolk_section balancers =
 	KOLK_SECTION("balancers", struct gw_balancer_options, place, balancer_parts);

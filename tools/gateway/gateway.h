@@ -16,6 +16,7 @@
  *   health.c      requests of the gateway's own that find out whether they are well
  *   proxy.c       one exchange: request -> upstream request -> answer, bodies streamed both ways
  *   exchange.c    its memory
+ *   dns.h         members that DNS names: dns_*.c
  *   upstream.c    the server that it goes to, and the next one where that fails
  *   forward.c     the fields on their way, both ways
  *   answer.c      what the gateway answers by itself
@@ -31,7 +32,7 @@
  *   count.c       numbers of each route: requests, refusals, bytes, latencies
  *   status.c      the same for the admin server: JSON, metrics
  *   status_trace.c  those of spans
- *   status_balance.c  those of members of balancers
+ *   status_balance.c  those of members of balancers; status_dns.c: of names that resolve to them
  *
  *   client ─► listener ─► kolk_http_server ─► proxy.c ─► kolk_http ─► pool ─► upstream
  *             (an exchange lives on the loop of its client's connection, and uses that loop's
@@ -50,6 +51,8 @@
 
 struct gateway;
 struct gw_collector;
+struct gw_dns;
+struct gw_dns_names;
 struct gw_exchange;
 struct gw_tracer;
 struct gw_warm;
@@ -91,6 +94,8 @@ struct gateway {
 	int stdio_fds[2];
 	struct gw_stdio *stdio;      /* NULL = it did not begin */
 	struct gw_key_source *keys;  /* of tokens, by URL; NULL = none. W: reload, under reload_lock */
+	struct gw_dns *dns;          /* members by DNS */
+	struct gw_dns_names *names;  /* of the view in force. Likewise */
 	struct gw_collector *collector; /* of spans; NULL = none. Likewise */
 	struct gw_tracer *tracers;   /* of loops */
 	struct gw_loop *loops;
@@ -113,6 +118,8 @@ enum kolk_err gw_reload(void *user, char *text, size_t capacity);
  * the same, a new one, or NULL. Not on a loop; its loops are open. */
 KOLK_MUST_CHECK enum kolk_err gw_keys_open(struct gateway *gateway, const struct gw_config *config,
 					   struct gw_key_source **keys);
+/* A gw_dns_changed_fn, likewise: the view in force gets the members that names resolve to now. */
+bool gw_members_renew(void *user);
 /* Free the pools that reloads removed, as far as no exchange uses them any more. Nothing while there
  * is a reload, which does so itself. */
 void gw_reap(struct gateway *gateway);

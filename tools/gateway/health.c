@@ -157,6 +157,7 @@ static void on_timer(struct kolk_timer *timer, void *user)
 	probe->answered = kolk__load_relaxed(&probe->member->load->answered);
 	who.tenant = "(health)";
 	request.target = options->health_path;
+	request.authority = probe->member->options->authority;
 	request.fields = &agent;
 	request.field_count = 1;
 	request.replayable = 1;
@@ -182,9 +183,8 @@ static uint32_t checked_count(const struct gw_view *view)
 		const struct gw_balancer *balancer = &view->balancers[i];
 
 		if (balancer->options->health_path != NULL)
-			count += balancer->options->members.count;
-		for (uint32_t j = 0; balancer->options->health_path == NULL &&
-				     j < balancer->options->members.count; j++) {
+			count += balancer->count;
+		for (uint32_t j = 0; balancer->options->health_path == NULL && j < balancer->count; j++) {
 			kolk__store_relaxed(&balancer->members[j].load->down, false);
 			balancer->members[j].load->in_a_row = 0;
 		}
@@ -216,8 +216,8 @@ void gw_health_begin(struct gw_loop *loop, struct gw_view *view)
 	for (uint32_t i = 0; i < view->config->balancer_count; i++) {
 		const struct gw_balancer *balancer = &view->balancers[i];
 
-		for (uint32_t j = 0; balancer->options->health_path != NULL &&
-				     j < balancer->options->members.count; j++, probe++) {
+		for (uint32_t j = 0; balancer->options->health_path != NULL && j < balancer->count;
+		     j++, probe++) {
 			probe->options = balancer->options;
 			probe->member = &balancer->members[j];
 			probe_begin(probe, loop, view);

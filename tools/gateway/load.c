@@ -16,10 +16,11 @@ static void free_load(struct gw_load *load)
 		return;
 	free(load->balancer);
 	free(load->pool);
+	free(load->host);
 	free(load);
 }
 
-static struct gw_load *make(const char *balancer, const char *pool)
+static struct gw_load *make(const char *balancer, const char *pool, const char *host)
 {
 	struct gw_load *load = aligned_alloc(KOLK_CACHE_LINE, sizeof *load);
 
@@ -28,13 +29,14 @@ static struct gw_load *make(const char *balancer, const char *pool)
 	memset(load, 0, sizeof *load);
 	load->balancer = strdup(balancer);
 	load->pool = strdup(pool);
-	if (load->balancer != NULL && load->pool != NULL)
+	load->host = strdup(host != NULL ? host : "");
+	if (load->balancer != NULL && load->pool != NULL && load->host != NULL)
 		return load;
 	free_load(load);
 	return NULL;
 }
 
-struct gw_load *gw_load_open(const char *balancer, const char *pool)
+struct gw_load *gw_load_open(const char *balancer, const char *pool, const char *host)
 {
 	struct gw_load **at = &first, *load;
 
@@ -43,7 +45,7 @@ struct gw_load *gw_load_open(const char *balancer, const char *pool)
 	       (strcmp((*at)->balancer, balancer) != 0 || strcmp((*at)->pool, pool) != 0))
 		at = &(*at)->next;
 	if (*at == NULL)
-		*at = make(balancer, pool);
+		*at = make(balancer, pool, host);
 	load = *at;
 	if (load != NULL)
 		load->users++;

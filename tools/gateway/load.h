@@ -2,8 +2,8 @@
 /*
  * load.h - what is known of a member of a balancer: requests in flight, numbers, health.
  *
- * A member is told by the names of its balancer and of its pool: what is known of it goes on over a
- * reload as long as the balancer has it. It is freed when no view has it any more.
+ * A member is told by its name and that of its balancer: what is known of it goes on over a reload as
+ * long as the balancer has it. It is freed when no view has it any more.
  */
 #ifndef KOLK_GATEWAY_LOAD_H
 #define KOLK_GATEWAY_LOAD_H
@@ -38,13 +38,14 @@ struct gw_load {
 
 	/* W: a reload. R: any thread. */
 	kolk__atomic_u32 weight;
-	char *balancer, *pool;     /* constant */
+	char *balancer, *pool;     /* constant; the name of the member (gw_member) */
+	char *host;                /* constant: what resolved to it; "" = it is in the file */
 	struct gw_load *next;      /* these two under a lock */
 	uint32_t users;
 };
 
-/* One user more of what there is, or a new one. Any thread. NULL = no memory. */
-struct gw_load *gw_load_open(const char *balancer, const char *pool);
+/* One user more of what there is, or a new one; host NULL = "". Any thread. NULL = no memory. */
+struct gw_load *gw_load_open(const char *balancer, const char *pool, const char *host);
 /* One user less. Any thread. NULL is allowed. */
 void gw_load_close(struct gw_load *load);
 

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "tools/gateway/dns.h"
 #include "tools/gateway/export.h"
 #include "tools/gateway/health.h"
 #include "tools/gateway/jwks_url.h"
@@ -129,6 +130,18 @@ static enum kolk_err open_tracing(struct gateway *gateway)
 	return err;
 }
 
+static enum kolk_err open_names(struct gateway *gateway, struct kolk_config_error *error)
+{
+	enum kolk_err err;
+
+	if (gateway->stdio_route != NULL)
+		return KOLK_OK; /* to an MCP server, which has no balancer */
+	err = gw_dns_names_open(gateway->dns, gateway->view->config, &gateway->names, error);
+	if (err == KOLK_OK)
+		gw_dns_bind(gateway->names, gateway->view, gateway->engine);
+	return err;
+}
+
 static void begin_checks(struct gw_loop *loop, void *user)
 {
 	(void)user;
@@ -159,7 +172,13 @@ static bool start(struct gateway *gateway)
 	const char *what = "access log";
 	enum kolk_err err;
 
-	if (open_engine(gateway, &error) != KOLK_OK) {
+	gateway->dns = gw_dns_open(gw_members_renew, gateway);
+	if (gateway->dns == NULL) {
+		complain("names", KOLK_E_MEMORY);
+		return false;
+	}
+	if (open_engine(gateway, &error) != KOLK_OK ||
+	    open_names(gateway, &error) != KOLK_OK) {
 		complain_config(&error);
 		return false;
 	}
@@ -256,6 +275,7 @@ static void free_all(struct gateway *gateway)
 	}
 	gw_tracing_free(gateway);
 	gw_warm_free(gateway);
+	gw_dns_free(gateway->dns);
 	gw_rates_free(gateway->rates);
 	free(gateway->loops);
 	free(gateway->listeners);
@@ -285,6 +305,7 @@ static bool stop(struct gateway *gateway)
 	bool ended = true;
 
 	kolk_admin_close(gateway->admin);
+	gw_dns_end(gateway->dns); /* before loops end */
 	gw_status_show_mcp(NULL);
 	gw_warm_end(gateway, kolk_in_ns(sooner(all_ns / 4, KOLK_S_NS)));
 	gw_mcp_drain(gateway);
@@ -300,6 +321,7 @@ static bool stop(struct gateway *gateway)
 			gw_each_loop(gateway, end_checks, NULL);
 		gw_tracing_end(gateway, sooner(kolk_in_ns(KOLK_S_NS), deadline_ns - rest * 3 / 4));
 		gw_each_loop(gateway, flush_log, NULL);
+		gw_dns_names_close(gateway->names);
 		ended = gw_mcp_close(gateway, sooner(kolk_in_ns(rest / 4), deadline_ns - rest / 2)) &&
 			end_engine(gateway,
 				   sooner(rest - rest / 4, left_ns(deadline_ns - rest / 4)));
@@ -364,7 +386,9 @@ static int serve(struct gw_config *config, const char *path, const char *stdio_r
 	}
 	block_signals(&signals);
 	pthread_mutex_init(&gateway.reload_lock, NULL);
+	pthread_mutex_lock(&gateway.reload_lock); /* names change members once it has started */
 	ok = (stdio_route == NULL || gw_stdio_take(gateway.stdio_fds)) && start(&gateway);
+	pthread_mutex_unlock(&gateway.reload_lock);
 	if (ok)
 		run(&gateway, &signals);
 	if (!stop(&gateway)) {

@@ -337,6 +337,10 @@ static void pass_on(struct gw_exchange *x)
 			request.trailer_count = GW_TRAILERS_MAX;
 		}
 	}
+	if (x->target->balancer != NULL && x->target->balancer->count == 0) {
+		gw_answer_no_members(x);
+		return;
+	}
 	err = start(x, &request);
 	if (err == KOLK_PENDING)
 		return;

@@ -134,6 +134,8 @@ void gw_answer_refusal(struct gw_exchange *x, uint32_t status, uint64_t retry_ns
 void gw_answer_text(struct gw_exchange *x, uint32_t status);
 /* 503: there are no keys for its token. */
 void gw_answer_no_keys(struct gw_exchange *x);
+/* 503: its balancer has no members, as names do not resolve. */
+void gw_answer_no_members(struct gw_exchange *x);
 /* The upstream request ended with err, in this phase, before anything was passed on. */
 void gw_answer_failure(struct gw_exchange *x, enum kolk_err err, const char *phase);
 /* Add what CORS says of an answer to this request. */

@@ -6,12 +6,15 @@
  *   2. Loops are told: a request that its pool refuses from now on, because it drains, is deferred.
  *   3. Pools are added, updated, drained (kolk_config_apply): all, or nothing.
  *   4. Loops get the new view; what is deferred goes by it. Other exchanges end by the old one.
+ *
+ * Members that DNS names change in the same way, by a new view of the same configuration.
  */
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tools/gateway/config_fixed.h"
+#include "tools/gateway/dns.h"
 #include "tools/gateway/export.h"
 #include "tools/gateway/health.h"
 #include "tools/gateway/jwks_url.h"
@@ -122,8 +125,15 @@ void gw_reap(struct gateway *gateway)
 	pthread_mutex_unlock(&gateway->reload_lock);
 }
 
+static void bind(struct gateway *gateway, struct gw_view *view, struct gw_dns_names *names)
+{
+	gw_dns_bind(names, view, gateway->engine);
+	gw_view_bind(view, gateway->engine);
+	gw_mcp_bind(gateway, view);
+}
+
 static enum kolk_err apply(struct gateway *gateway, struct gw_view *after,
-			   struct kolk_config_error *error)
+			   struct gw_dns_names *names, struct kolk_config_error *error)
 {
 	struct gw_view *before = gateway->view;
 	enum kolk_err err;
@@ -131,12 +141,30 @@ static enum kolk_err apply(struct gateway *gateway, struct gw_view *after,
 	gw_each_loop(gateway, begin, NULL);
 	err = kolk_config_apply(gateway->engine, before->config->pools, after->config->pools, error);
 	if (err == KOLK_OK) {
-		gw_view_bind(after, gateway->engine);
-		gw_mcp_bind(gateway, after);
+		bind(gateway, after, names);
 		gateway->view = after;
 	}
 	gw_each_loop(gateway, end, gateway->view);
 	return err;
+}
+
+bool gw_members_renew(void *user)
+{
+	struct gateway *gateway = user;
+	struct gw_view *after;
+	enum kolk_err err;
+
+	if (pthread_mutex_trylock(&gateway->reload_lock) != 0)
+		return false;
+	err = gw_view_make(gateway->view->config, &after);
+	if (err == KOLK_OK) {
+		gw_each_loop(gateway, begin, NULL);
+		bind(gateway, after, gateway->names);
+		gateway->view = after;
+		gw_each_loop(gateway, end, after);
+	}
+	pthread_mutex_unlock(&gateway->reload_lock);
+	return err == KOLK_OK;
 }
 
 static enum kolk_err load(struct gateway *gateway, struct gw_view **view,
@@ -206,6 +234,7 @@ static void keys_swap(struct gateway *gateway, struct gw_key_source *keys)
 static enum kolk_err reload(struct gateway *gateway, struct kolk_config_error *error)
 {
 	struct gw_collector *collector = gateway->collector;
+	struct gw_dns_names *names = NULL;
 	struct gw_key_source *keys;
 	struct gw_view *view;
 	enum kolk_err err = load(gateway, &view, error);
@@ -218,8 +247,12 @@ static enum kolk_err reload(struct gateway *gateway, struct kolk_config_error *e
 	if (err == KOLK_OK)
 		err = gw_listen_renew(gateway, view->config);
 	if (err == KOLK_OK)
-		err = apply(gateway, view, error);
+		err = gw_dns_names_open(gateway->dns, view->config, &names, error);
+	if (err == KOLK_OK)
+		err = apply(gateway, view, names, error);
 	if (err == KOLK_OK) {
+		gw_dns_names_close(gateway->names);
+		gateway->names = names;
 		keys_swap(gateway, keys);
 		gw_tracing_swap(gateway, collector);
 		return KOLK_OK;
@@ -228,6 +261,7 @@ static enum kolk_err reload(struct gateway *gateway, struct kolk_config_error *e
 		gw_key_source_close(keys);
 	if (collector != gateway->collector)
 		gw_collector_close(collector);
+	gw_dns_names_close(names);
 	gw_view_free(view);
 	return err;
 }

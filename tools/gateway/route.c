@@ -42,7 +42,8 @@ static int by_trial(const void *left, const void *right)
 
 /* ---- views */
 
-/* Taken when a loop leaves a view: never by a request that goes by the newest one. */
+/* Taken when a view is made or freed, and when a loop leaves one: never by a request that goes by the
+ * newest one. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static char *join(const char *const *list, bool *ok)
@@ -92,6 +93,18 @@ static bool compile(struct gw_target *target, const struct gw_view *view,
 	return ok && target->count != NULL;
 }
 
+/* A view less; the last one frees it. */
+static void config_leave(struct gw_config *config)
+{
+	bool last;
+
+	pthread_mutex_lock(&lock);
+	last = --config->views == 0;
+	pthread_mutex_unlock(&lock);
+	if (last)
+		gw_config_free(config);
+}
+
 static void free_parts(struct gw_view *view)
 {
 	for (uint32_t i = 0; view->targets != NULL && i < view->config->route_count; i++) {
@@ -125,6 +138,9 @@ enum kolk_err gw_view_make(struct gw_config *config, struct gw_view **view)
 		return KOLK_E_MEMORY;
 	}
 	qsort(made->targets, config->route_count, sizeof *made->targets, by_trial);
+	pthread_mutex_lock(&lock);
+	config->views++;
+	pthread_mutex_unlock(&lock);
 	*view = made;
 	return KOLK_OK;
 }
@@ -147,7 +163,7 @@ void gw_view_free(struct gw_view *view)
 		return;
 	free_parts(view);
 	free(view->probes);
-	gw_config_free(view->config);
+	config_leave(view->config);
 	free(view);
 }
 

@@ -46,7 +46,8 @@ struct gw_view {
 	struct gw_view_loop of_loop[KOLK_LOOPS_MAX];
 };
 
-/* Make a view. It owns the configuration from KOLK_OK on. Errors: E_MEMORY. */
+/* Make a view. From KOLK_OK on it owns the configuration, with the other views of it: members that
+ * names resolve to change while the rest stays. Errors: E_MEMORY. */
 KOLK_MUST_CHECK enum kolk_err gw_view_make(struct gw_config *config, struct gw_view **view);
 /* Look its pools up, when the engine has them; all loops of the engine use it from here on. */
 void gw_view_bind(struct gw_view *view, struct kolk_engine *engine);

@@ -213,6 +213,7 @@ char *gw_status_json(void *user)
 	gw_status_put_traces(root);
 	gw_status_put_members(root);
 	gw_status_put_warm(root);
+	gw_status_put_names(root);
 	if (shown_mcp != NULL && shown_mcp->count > 0)
 		put_mcp(root);
 	if (shown_mcp != NULL && shown_mcp->tools != NULL)
@@ -406,6 +407,7 @@ char *gw_status_metrics(void *user)
 		gw_status_print_members(out);
 		if (shown_mcp != NULL && shown_mcp->count > 0)
 			put_tool_rows(out);
+		gw_status_print_names(out);
 	}
 	ok = out != NULL && fclose(out) == 0 && ok;
 	for (size_t i = 0; i < rows.count; i++)

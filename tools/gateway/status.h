@@ -36,6 +36,12 @@ char *gw_status_metrics(void *user);
 /* status_balance.c: the same of members of balancers. */
 void gw_status_put_members(json_t *root);
 void gw_status_print_members(FILE *out);
+/* The value of a label, without its quotes. */
+void gw_status_print_label(FILE *out, const char *text);
+
+/* status_dns.c: the same of names that resolve to members. */
+void gw_status_put_names(json_t *root);
+void gw_status_print_names(FILE *out);
 
 /* status_trace.c: the same of spans. */
 void gw_status_put_traces(json_t *root);

@@ -24,6 +24,7 @@ static void append_member(void *user, const struct gw_load *load)
 
 	json_object_set_new_nocheck(object, "balancer", json_string(load->balancer));
 	json_object_set_new_nocheck(object, "pool", json_string(load->pool));
+	json_object_set_new_nocheck(object, "from", json_string(load->host));
 	json_object_set_new_nocheck(object, "state", json_string(state_of(load)));
 	put(object, "weight", kolk__load_relaxed(&load->weight));
 	put(object, "inFlight", kolk__load_relaxed(&load->in_flight));
@@ -47,7 +48,8 @@ void gw_status_put_members(json_t *root)
 	json_object_set_new_nocheck(root, "members", members);
 }
 
-/* ---- metrics: names come from the file, so that labels are bounded by it */
+/* ---- metrics: names come from the file, and at most 256 members of a balancer from DNS, so that
+ * labels are bounded */
 
 enum { FAMILIES = 7 };
 
@@ -89,7 +91,7 @@ struct rows {
 	bool any;
 };
 
-static void put_label(FILE *out, const char *text)
+void gw_status_print_label(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text == '\\' || *text == '"')
@@ -108,9 +110,9 @@ static void put_row(void *user, const struct gw_load *load)
 			name, families[rows->family].help, name, families[rows->family].type);
 	rows->any = true;
 	fprintf(rows->out, "kolk_gateway_member_%s{balancer=\"", name);
-	put_label(rows->out, load->balancer);
+	gw_status_print_label(rows->out, load->balancer);
 	fputs("\",pool=\"", rows->out);
-	put_label(rows->out, load->pool);
+	gw_status_print_label(rows->out, load->pool);
 	fprintf(rows->out, "\"} %" PRIu64 "\n", number_of(load, rows->family));
 }
 

@@ -53,6 +53,8 @@ struct kolk_pool *gw_upstream_choose(struct gw_exchange *x, struct kolk_http_req
 	x->member = member;
 	x->in_flight = true;
 	gw_load_begin(member->load);
+	if (request->authority == NULL)
+		request->authority = member->options->authority;
 	request->replayable &= x->moved && !x->repeated;
 	if (x->moved)
 		bound(x, request);
