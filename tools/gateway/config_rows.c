@@ -233,7 +233,7 @@ static const struct kolk_option balancer_rows[] = {
 			"of a name with more addresses, the lowest so many are members. A balancer has at "
 			"most 256 in all")
 	KOLK_OPTION_ROW(uint64_t, dns_stale_max_ns, DURATION, FOREVER, KOLK_FOREVER, KOLK_S_NS,
-			365 * DAY, "dns.stale_max", NULL, NULL, NULL,
+			365 * DAY, "dns.stale_max", NULL, NULL, "forever",
 			"how long the last known addresses stay members while the name does not resolve")
 	KOLK_OPTION_ROW(uint32_t, dns_required, SWITCH, 0, 0, 0, 1, "dns.required", NULL, NULL, NULL,
 			"the start, or a reload, fails where a new name does not resolve; otherwise requests "

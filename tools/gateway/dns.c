@@ -224,11 +224,8 @@ static bool take_all(struct gw_dns_names *names, const struct gw_config *config)
 	return ok;
 }
 
-static struct timespec until(uint64_t ns)
+static struct timespec later(struct timespec at, uint64_t ns)
 {
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
 	ns += (uint64_t)at.tv_nsec;
 	at.tv_sec += (time_t)(ns / KOLK_S_NS);
 	at.tv_nsec = (long)(ns % KOLK_S_NS);
@@ -237,9 +234,10 @@ static struct timespec until(uint64_t ns)
 
 /* Until it is known, or its time is up. False = it does not resolve, and has to. */
 static bool await(struct gw_dns_name *name, const struct gw_balancer_options *options,
-		  struct kolk_config_error *error)
+		  struct timespec begin, struct kolk_config_error *error)
 {
-	const struct timespec deadline = until(or(options->dns_start_timeout_ns, GW_DNS_START_NS));
+	const struct timespec deadline =
+		later(begin, or(options->dns_start_timeout_ns, GW_DNS_START_NS));
 	struct gw_dns *dns = name->dns;
 	bool fails;
 
@@ -259,16 +257,18 @@ static bool await(struct gw_dns_name *name, const struct gw_balancer_options *op
 static bool await_all(const struct gw_dns_names *names, const struct gw_config *config,
 		      struct kolk_config_error *error)
 {
+	struct timespec begin; /* of all: they are asked for at the same time */
 	bool ok = true;
 	uint32_t next = 0;
 
+	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (uint32_t i = 0; i < config->balancer_count; i++) {
 		const struct gw_balancer_options *options = &config->balancers[i];
 		const struct gw_member_options *members = options->members.items;
 
 		for (uint32_t j = 0; ok && j < options->members.count; j++)
 			if (members[j].resolve != GW_RESOLVE_NONE)
-				ok = await(names->at[next++], options, error);
+				ok = await(names->at[next++], options, begin, error);
 	}
 	return ok;
 }

@@ -24,7 +24,6 @@ static void append_member(void *user, const struct gw_load *load)
 
 	json_object_set_new_nocheck(object, "balancer", json_string(load->balancer));
 	json_object_set_new_nocheck(object, "pool", json_string(load->pool));
-	json_object_set_new_nocheck(object, "from", json_string(load->host));
 	json_object_set_new_nocheck(object, "state", json_string(state_of(load)));
 	put(object, "weight", kolk__load_relaxed(&load->weight));
 	put(object, "inFlight", kolk__load_relaxed(&load->in_flight));
@@ -37,6 +36,7 @@ static void append_member(void *user, const struct gw_load *load)
 	json_object_set_new_nocheck(check, "error",
 				    json_string(err != KOLK_OK ? kolk_err_name(err) : ""));
 	json_object_set_new_nocheck(object, "checks", check);
+	json_object_set_new_nocheck(object, "from", json_string(load->host));
 	json_array_append_new(members, object);
 }
 
