@@ -262,11 +262,12 @@ static bool names_step(struct run *run)
 static void add_channel(struct run *run, ares_channel channel)
 {
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-	int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+	/* Unsigned: ARES_GETSOCK_WRITABLE shifts into the sign. */
+	const uint32_t bits = (uint32_t)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
 	struct timeval left, *soon = ares_timeout(channel, NULL, &left);
 
 	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		const bool in = ARES_GETSOCK_READABLE(bits, i), out = ARES_GETSOCK_WRITABLE(bits, i);
+		const bool in = bits >> i & 1, out = bits >> (i + ARES_GETSOCK_MAXNUM) & 1;
 
 		if (!in && !out)
 			continue;
