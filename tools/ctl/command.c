@@ -95,6 +95,7 @@ static void print_status(const struct request *request, const json_t *status)
 		line(request, alert.style, alert.text);
 	print_section(request, status, SECTION_POOLS);
 	print_section(request, status, SECTION_ROUTES);
+	print_section(request, status, SECTION_MEMBERS);
 	print_section(request, status, SECTION_TENANTS);
 	if ((request->given & OPTION_CONNECTIONS) != 0)
 		print_section(request, status, SECTION_CONNECTIONS);

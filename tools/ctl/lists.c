@@ -209,6 +209,40 @@ static void routes(struct table *table, const struct view *view)
 	}
 }
 
+/* ---- members of balancers */
+
+static void member_row(struct table *table, const struct view *view, const json_t *member)
+{
+	const json_t *before = view_member_of(view->before, member);
+	const json_t *name = view_member_name(view->status, member);
+	const double seconds = view_seconds(view->status, view->before);
+	const bool up = strcmp(view_text(member, "state"), "up") == 0;
+	const bool stale = name != NULL && strcmp(view_text(name, "state"), "resolved") != 0;
+
+	table_text(table, ACCENT, view_text(member, "pool"));
+	table_text(table, PLAIN, view_text(member, "balancer"));
+	table_text(table, up ? GOOD : BAD, view_text(member, "state"));
+	if (seconds > 0)
+		rate_cell(table, PLAIN, view_rate(member, before, "requests", seconds));
+	some_cell(table, PLAIN, view_count(member, "inFlight"));
+	some_cell(table, PLAIN, view_count(member, "requests"));
+	outcome_cell(table, view_rate(member, before, "failed", seconds),
+		     view_count(member, "failed"));
+	some_cell(table, PLAIN, view_count(member, "moved"));
+	table_text(table, PLAIN, view_text(member, "from"));
+	time_cell(table, stale ? BAD : PLAIN, view_number(name, "ageNs") / 1e9);
+}
+
+static void members(struct table *table, const struct view *view)
+{
+	const json_t *member;
+	size_t i;
+
+	json_array_foreach(view_list(view->status, SECTION_MEMBERS), i, member)
+		if (matches(view->filter, view_text(member, "pool"), view_text(member, "from")))
+			member_row(table, view, member);
+}
+
 /* ---- tenants */
 
 static void tenants(struct table *table, const struct view *view)
@@ -368,6 +402,10 @@ static const struct column route_columns[] = {
 	NUMBER("REFUSED"), TEXT("MOST FOR"), NUMBER("P50"), NUMBER("P99"), NUMBER("P99.9"),
 	NUMBER("IN"), NUMBER("OUT"), END
 };
+static const struct column member_columns[] = {
+	TEXT("MEMBER"), TEXT("BALANCER"), TEXT("CHECKS"), RATE("REQ/S"), NUMBER("ACTIVE"),
+	NUMBER("REQUESTS"), NUMBER("FAILED"), NUMBER("MOVED"), TEXT("FROM"), NUMBER("RESOLVED"), END
+};
 _Static_assert(sizeof pool_columns / sizeof pool_columns[0] - 1 <= TABLE_COLUMNS &&
 		       sizeof route_columns / sizeof route_columns[0] - 1 <= TABLE_COLUMNS,
 	       "the widest table has a place for each cell of a row");
@@ -405,6 +443,7 @@ static const struct {
 } sections[SECTIONS] = {
 	[SECTION_POOLS] = { "pools", pool_columns, pools },
 	[SECTION_ROUTES] = { "routes", route_columns, routes },
+	[SECTION_MEMBERS] = { "members", member_columns, members },
 	[SECTION_TENANTS] = { "tenants", tenant_columns, tenants },
 	[SECTION_KEYS] = { "keys", key_columns, keys },
 	[SECTION_CONNECTIONS] = { "connections", connection_columns, connections },
@@ -420,8 +459,8 @@ const char *view_title(enum section section)
 
 const json_t *view_list(const json_t *status, enum section section)
 {
-	if (section == SECTION_ROUTES)
-		return json_object_get(json_object_get(status, "program"), "routes");
+	if (section == SECTION_ROUTES || section == SECTION_MEMBERS)
+		return view_program_list(status, sections[section].title);
 	return json_object_get(status, section == SECTION_CONNECTIONS ? "connectionDetails" :
 									 sections[section].title);
 }

@@ -15,6 +15,7 @@
 enum section {
 	SECTION_POOLS,
 	SECTION_ROUTES, /* of a program that has some: kolk-gateway */
+	SECTION_MEMBERS, /* likewise: of its balancers */
 	SECTION_TENANTS,
 	SECTION_KEYS,
 	SECTION_CONNECTIONS,
@@ -55,6 +56,12 @@ struct alert {
 
 /* Alerts by number; false beyond. */
 bool view_alert(const json_t *status, size_t index, struct alert *alert);
+
+/* members.c: a list of the program's own part, as kolk-gateway has it; the same member in another status,
+ * and the name in DNS that resolved to one; NULL = there is none. */
+const json_t *view_program_list(const json_t *status, const char *name);
+const json_t *view_member_of(const json_t *status, const json_t *member);
+const json_t *view_member_name(const json_t *status, const json_t *member);
 
 uint64_t view_count(const json_t *object, const char *name);
 double view_number(const json_t *object, const char *name);

@@ -144,22 +144,31 @@ static enum kolk_err reload(void *user, char *text, size_t capacity)
 	return KOLK_OK;
 }
 
-/* As kolk-gateway has it: routes whose requests grow, one of them with a hostile name; a member. */
+/* As kolk-gateway has it: routes whose requests grow, one of them with a hostile name; members,
+ * one by DNS. */
 #define ROUTE(name)                                                                        \
 	"{\"name\":\"" name "\",\"inFlight\":3,\"requests\":%u,\"outcomes\":{\"1xx\":0,"          \
 	"\"2xx\":%u,\"3xx\":0,\"4xx\":5,\"5xx\":2,\"client_gone\":1,\"broken\":0},"               \
 	"\"refused\":{\"tenant\":1,\"rate\":4,\"body\":0},\"bytesIn\":2048,\"bytesOut\":4096,"    \
 	"\"latency\":{\"p50Ns\":655360,\"p99Ns\":7340032,\"p999Ns\":9437184}}"
 
-#define MEMBER                                                                             \
+#define MEMBERS                                                                            \
 	"{\"balancer\":\"web\",\"pool\":\"web1\",\"state\":\"down\",\"weight\":2,\"inFlight\":0,"     \
 	"\"requests\":7,\"failed\":1,\"moved\":1,\"checks\":{\"count\":9,\"failed\":3,"               \
-	"\"status\":500,\"error\":\"\"}}"
+	"\"status\":500,\"error\":\"\"},\"from\":\"\"},"                                         \
+	"{\"balancer\":\"web\",\"pool\":\"shop@10.0.0.7:80\",\"state\":\"up\",\"weight\":1,"       \
+	"\"inFlight\":1,\"requests\":6,\"failed\":0,\"moved\":0,\"checks\":{\"count\":0,\"failed\":0," \
+	"\"status\":0,\"error\":\"\"},\"from\":\"shop.test\"}"
+
+#define NAME                                                                               \
+	"{\"balancer\":\"web\",\"pool\":\"shop\",\"name\":\"shop.test\",\"state\":\"stale\","      \
+	"\"addresses\":1,\"members\":1,\"ageNs\":42000000000,\"ttlNs\":1000000000,\"rounds\":9,"     \
+	"\"failures\":2,\"error\":\"Timeout\"}"
 
 static char *program_status(void *user)
 {
 	static unsigned asked; /* by the server's thread alone */
-	enum { CAPACITY = 2048 };
+	enum { CAPACITY = 4096 };
 	char *text = malloc(CAPACITY);
 
 	(void)user;
@@ -168,7 +177,7 @@ static char *program_status(void *user)
 		(void)snprintf(text, CAPACITY,
 			       "{\"routes\":[" ROUTE("GET shop.example/api") ","
 			       ROUTE("/\\u001b[31m<img src=x onerror=1>") "],"
-			       "\"members\":[" MEMBER "]}",
+			       "\"members\":[" MEMBERS "],\"names\":[" NAME "]}",
 			       asked + 8, asked, asked + 8, asked);
 	return text;
 }
