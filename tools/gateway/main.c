@@ -224,11 +224,17 @@ static void flush_log(struct gw_loop *loop, void *user)
 	gw_log_flush(loop);
 }
 
-static uint64_t drain_ns(const struct gw_config *config)
+/* Other threads change the view until they are ended: the admin server's, that of names. */
+static uint64_t drain_ns(struct gateway *gateway)
 {
-	if (config->drain_timeout_ns == 0)
+	uint64_t ns;
+
+	pthread_mutex_lock(&gateway->reload_lock);
+	ns = gateway->view->config->drain_timeout_ns;
+	pthread_mutex_unlock(&gateway->reload_lock);
+	if (ns == 0)
 		return 10 * KOLK_S_NS;
-	return config->drain_timeout_ns == KOLK_AT_ONCE ? 0 : config->drain_timeout_ns;
+	return ns == KOLK_AT_ONCE ? 0 : ns;
 }
 
 /* Of it, what is kept for the time behind the last request: closing takes milliseconds, but for a
@@ -300,7 +306,7 @@ static uint64_t left_ns(uint64_t until_ns)
  * is the system's to free. */
 static bool stop(struct gateway *gateway)
 {
-	uint64_t all_ns = drain_ns(gateway->view->config), rest = rest_ns(all_ns);
+	uint64_t all_ns = drain_ns(gateway), rest = rest_ns(all_ns);
 	uint64_t deadline_ns = kolk_in_ns(all_ns > rest ? all_ns : rest);
 	bool ended = true;
 
