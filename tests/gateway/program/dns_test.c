@@ -10,6 +10,7 @@
 
 #include "tests/gateway/program/dns_server.h"
 #include "tests/gateway/program/program.h"
+#include "tests/kit/certs.h"
 
 enum { CLIENTS = 6, HOSTS = 10 };
 
@@ -61,17 +62,23 @@ static void pool_lines(char lines[512], const struct servers *servers)
 		 kit_mock_port(servers->mock), servers->dns.where, servers->socket);
 }
 
-static bool open_servers(struct servers *servers, const char *said)
+/* cert NULL = they speak plain text. */
+static bool open_servers_with(struct servers *servers, const char *said, const struct kit_cert *cert)
 {
 	memset(servers, 0, sizeof *servers);
 	snprintf(servers->socket, sizeof servers->socket, "/tmp/kolk-gateway-dns-%d.sock",
 		 (int)getpid());
-	servers->mock = kit_mock_open(&(struct kit_mock_options){ .play = play, .user = servers,
-								  .any_address = true });
+	servers->mock = kit_mock_open(&(struct kit_mock_options){
+		.play = play, .user = servers, .cert = cert, .any_address = true });
 	if (servers->mock == NULL || !dns_server_open(&servers->dns))
 		return false;
 	dns_server_say(&servers->dns, said);
 	return true;
+}
+
+static bool open_servers(struct servers *servers, const char *said)
+{
+	return open_servers_with(servers, said, NULL);
 }
 
 static bool begin(struct program *program, struct servers *servers, const char *said,
@@ -431,6 +438,39 @@ static void test_answers(void)
 	end(&program, &servers);
 }
 
+/* ---- TLS */
+
+/* The name is what a certificate is verified by, not the address. */
+static void test_tls(void)
+{
+	static struct servers servers;
+	struct program program;
+	struct kit_certs certs;
+	char pools[512];
+
+	MUST(CHECK(kit_certs_open(&certs)));
+	MUST(open_servers_with(&servers, "1", &certs.first.cert));
+	snprintf(pools, sizeof pools,
+		 "  - {name: api, protocol: http, address: \"https://first.test:%u\", name_servers: "
+		 "\"%s\", tls: {ca_file: %s}}\n"
+		 "  - {name: not, protocol: http, address: \"https://second.test:%u\", name_servers: "
+		 "\"%s\", tls: {ca_file: %s}}\n",
+		 kit_mock_port(servers.mock), servers.dns.where, certs.authority.pem,
+		 kit_mock_port(servers.mock), servers.dns.where, certs.authority.pem);
+	MUST(program_start(&program, pools,
+			   "    - {match: {path: /}, balancer: web}\n"
+			   "    - {match: {path: /not}, balancer: not}\n"
+			   "  balancers:\n"
+			   "  - {name: web, members: [{pool: api, resolve: addresses}]}\n"
+			   "  - {name: not, members: [{pool: not, resolve: addresses}]}\n"));
+	CHECK(ask(&program) == 1);
+	CHECK(program_ask(&program, "GET /not HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", text) ==
+		      0 &&
+	      strncmp(text, "HTTP/1.1 502 ", 13) == 0 && strstr(text, "\"phase\":\"tls\"") != NULL);
+	end(&program, &servers);
+	kit_certs_close(&certs);
+}
+
 /* ---- reload */
 
 static void test_reload(void)
@@ -467,6 +507,7 @@ static const struct tap_test tests[] = {
 	{ "a name that has to resolve: or no start", test_required },
 	{ "TCP, CNAME, 300 addresses, a family that fails", test_answers },
 	{ "checks of members stay what they were when others come", test_checks },
+	{ "certificates are verified by the name", test_tls },
 	{ "a reload keeps members and their connections", test_reload },
 };
 TAP_TESTS(dns, tests);
