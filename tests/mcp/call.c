@@ -177,7 +177,8 @@ static void modern_result(const struct mcp_call *call, json_t *result)
 	json_object_set_new(meta, MCP_META("serverInfo"), mcp_server_info());
 	if (call->method->cached && json_object_get(result, "requestState") == NULL) {
 		json_object_set_new(result, "ttlMs", json_integer(call->fixture->options.ttl));
-		json_object_set_new(result, "cacheScope", json_string("public"));
+		json_object_set_new(result, "cacheScope", json_string(
+			call->fixture->options.private ? "private" : "public"));
 	}
 }
 

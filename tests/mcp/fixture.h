@@ -30,6 +30,7 @@ struct mcp_fixture;
 	X(streams, "HTTP/2: streams at once; 0 = 100")                                         \
 	X(comment, "ms between comments on SSE streams")                                       \
 	X(ttl, "ttlMs of what may be cached (2026-07-28)")                                     \
+	X(private, "1 = that is for who asks alone; 0 = for all")                              \
 	X(may_crash, "1 = the tool crash ends the process")                                    \
 	/* slow */                                                                             \
 	X(delay, "ms before each request but initialize is served")                            \
