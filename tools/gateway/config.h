@@ -162,6 +162,7 @@ struct gw_route {
 				       * row */
 	uint64_t mcp_suspend_ns; /* mcp.suspend_timeout; 0 = 60 s */
 	uint32_t mcp_suspended_max; /* mcp.suspended_max; 0 = half of the pool's connections_max */
+	uint32_t mcp_cache_max; /* mcp.cache_max: bytes; 0 = GW_MCP_CACHE_MAX; KOLK_NONE */
 	struct gw_mcp_access access; /* of an MCP route */
 	uint32_t request_id;     /* 1 = X-Request-Id is passed on, or made */
 	uint32_t cors_credentials; /* cors.credentials */

@@ -11,6 +11,9 @@
 /* Where metadata of resources is (RFC 9728, section 3); the resource's path follows. */
 #define GW_METADATA_PATH "/.well-known/oauth-protected-resource"
 
+/* Bytes of results that a route keeps, unless `mcp.cache_max` says so. */
+enum { GW_MCP_CACHE_MAX = 4 << 20 };
+
 /* `mcp.client_token`: what becomes of a client's bearer token. */
 enum gw_client_token {
 	GW_CLIENT_TOKEN_STRIP = 0, /* it stays here */

@@ -333,6 +333,10 @@ static const struct kolk_option route_rows[] = {
 			NULL, "half of the pool's `limits.connections_max`",
 			"calls of a tenant that wait so at a time, where the server has sessions; more "
 			"are 503")
+	KOLK_OPTION_ROW(uint32_t, mcp_cache_max, BYTES, NONE, GW_MCP_CACHE_MAX, 64 << 10, 1 << 30,
+			"mcp.cache_max", NULL, NULL, NULL,
+			"memory for results of a server of 2026-07-28 that say how long they hold; none: "
+			"they are not kept. One of them has a quarter of it at most")
 	KOLK_OPTION_ROW(text, access.resource, TEXT, 0, 0, 1, 1024, "mcp.resource", NULL,
 			"https://host/path", "none",
 			"the URI by which clients know the MCP server. Metadata of the resource (RFC "

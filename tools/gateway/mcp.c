@@ -154,6 +154,16 @@ bool gw_mcp_open(struct gateway *gateway)
 	return mcp->pools != NULL && open_tools(gateway);
 }
 
+/* Without memory for a cache there is none. */
+static void bind(struct gw_target *target, struct gw_mcp_pool *pool)
+{
+	const uint32_t max = target->route->mcp_cache_max;
+
+	target->mcp = pool;
+	if (max != KOLK_NONE && pool->options.era != KOLK_MCP_LEGACY)
+		target->cache = gw_mcp_cache_open(max != 0 ? max : GW_MCP_CACHE_MAX, &pool->cached);
+}
+
 void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
 {
 	struct gw_mcp *mcp = gateway->mcp;
@@ -163,9 +173,18 @@ void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
 
 		for (uint32_t j = 0; view->targets[i].route->pool != NULL && j < mcp->tools_at; j++)
 			if (strcmp(mcp->pools[j].name, view->targets[i].route->pool) == 0)
-				view->targets[i].mcp = &mcp->pools[j];
+				bind(&view->targets[i], &mcp->pools[j]);
 		if (tools != UINT32_MAX)
 			view->targets[i].mcp = &mcp->pools[mcp->tools_at + tools];
+	}
+}
+
+/* The numbers of its caches are the pools'. */
+static void unbind(struct gw_view *view)
+{
+	for (uint32_t i = 0; i < view->config->route_count; i++) {
+		gw_mcp_cache_unref(view->targets[i].cache);
+		view->targets[i].cache = NULL;
 	}
 }
 
@@ -295,6 +314,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 	if (!ended || mcp == NULL || !gw_tools_close(mcp->tools, deadline_ns))
 		return ended && mcp == NULL;
 	mcp->tools = NULL;
+	unbind(gateway->view);
 	for (uint32_t i = 0; i < mcp->count; i++)
 		gw_mcp_tokens_free(mcp->pools[i].tokens);
 	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {

@@ -20,6 +20,7 @@
  *   tool_server.h  servers of the gateway's own
  *   mcp_legacy.h   such requests that want log messages, or listen
  *   mcp_tools.h    tools that a client may not have
+ *   mcp_cached.h   answers that are kept; mcp_cache.h: where
  *
  *   front ── to_home ──► home ──► kolk/mcp.h ──► server
  *         ◄── to_front ──      ◄──
@@ -34,7 +35,7 @@
 #include <kolk/mcp.h>
 #include <pthread.h>
 
-#include "core/base/atomic.h"
+#include "tools/gateway/mcp_cache.h"
 #include "tools/gateway/mcp_id.h"
 #include "tools/gateway/mcp_token.h"
 #include "tools/gateway/mcp_write.h"
@@ -61,6 +62,8 @@ struct gw_mcp_pool {
 	kolk__atomic_u64 stateless_until_ns, suspended, child_era;
 	kolk__atomic_u64 rotated;    /* changes of the token's holder that its sessions know of */
 	kolk__atomic_u64 tools_denied; /* requests for tools */
+	kolk__atomic_u64 changed[GW_MCP_PARTS_OF_SERVER]; /* how often it said so */
+	struct gw_mcp_cache_numbers cached; /* of the caches of its routes */
 	uint32_t suspended_max;      /* calls of a tenant that wait for clients; unless the route says */
 	bool may_be_stateless, calls_alone; /* `era: auto`; each of calls has a session of its own */
 	bool local;                  /* the gateway's own: tool_server.h */
@@ -159,6 +162,8 @@ struct gw_mcp_call {
 	struct gw_mcp_dialog *dialog; /* its server may ask its client; NULL = not */
 	bool suspends, logs;         /* its answer is what the server asks; log messages are passed */
 	struct gw_mcp_subscription *subscription; /* of a server with sessions; NULL = it is none */
+	struct gw_mcp_cache *cache;  /* of its route; NULL = none */
+	struct gw_mcp_cache_key *cached; /* its answer may be kept; NULL = not */
 	struct gw_mcp_batch *batch;  /* the array that it is, or is a message of; NULL = none */
 
 	pthread_mutex_t lock;

@@ -8,6 +8,7 @@
 
 #include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_batch.h"
+#include "tools/gateway/mcp_cached.h"
 #include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_modern.h"
@@ -94,6 +95,7 @@ static void on_notification(void *user, struct kolk_mcp_call *back,
 	char *text = NULL;
 
 	(void)back;
+	gw_mcp_cached_note(call->pool, message);
 	if (call->kind == GW_MCP_INITIALIZE)
 		return; /* an answer that begins now would be without the session's id */
 	if (is_log(message) && call->modern && !call->logs &&
@@ -316,6 +318,7 @@ static void on_end(void *user, struct kolk_mcp_call *back, const struct kolk_mcp
 
 	(void)back;
 	call->back = NULL;
+	gw_mcp_cached_keep(call, result);
 	if (result->err == KOLK_E_AUTH && call->pool->tokens != NULL && gw_mcp_call_reopen(call))
 		return;
 	if (is_discovery_refused(call, result))

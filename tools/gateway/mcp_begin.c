@@ -6,6 +6,7 @@
 
 #include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_batch.h"
+#include "tools/gateway/mcp_cached.h"
 #include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_dialog.h"
@@ -198,6 +199,8 @@ static void begin_alone(struct gw_mcp_call *call)
 		gw_mcp_call_finish(call, 202);
 		return;
 	}
+	if (gw_mcp_cached_answers(call))
+		return;
 	if (gw_mcp_child_ask(call))
 		return;
 	dialog = gw_mcp_dialog_wanted(call);

@@ -28,6 +28,8 @@ static void free_call(struct gw_mcp_call *call)
 	free(call->challenge);
 	free(call->tool_denied);
 	gw_tool_rules_unref(call->tools);
+	free(call->cached);
+	gw_mcp_cache_unref(call->cache);
 	pthread_mutex_destroy(&call->lock);
 	free(call);
 }

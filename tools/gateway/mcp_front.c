@@ -182,6 +182,7 @@ struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_targe
 	call->pool = target->mcp;
 	call->front = call->home = loop;
 	call->route = route->identity;
+	call->cache = gw_mcp_cache_ref(target->cache);
 	call->message.size = sizeof call->message;
 	if (route->request_timeout_ns != 0)
 		call->deadline_ns = route->request_timeout_ns == KOLK_FOREVER ?

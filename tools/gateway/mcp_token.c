@@ -188,6 +188,18 @@ uint64_t gw_mcp_tokens_changes(const struct gw_mcp_tokens *tokens)
 	return kolk__load_relaxed(&tokens->changes);
 }
 
+bool gw_mcp_holder_digest(const struct gw_mcp_holder *holder, uint8_t digest[32])
+{
+	bool ok;
+
+	pthread_mutex_lock(&holder->tokens->lock);
+	ok = holder->text != NULL &&
+	     gw_sha256(&(struct gw_bytes){ (const uint8_t *)holder->text, strlen(holder->text) },
+		       digest);
+	pthread_mutex_unlock(&holder->tokens->lock);
+	return ok;
+}
+
 enum kolk_err gw_mcp_on_credentials(void *user, struct kolk_key *key,
 				    struct kolk_credentials *credentials)
 {

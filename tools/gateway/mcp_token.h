@@ -32,6 +32,8 @@ void gw_mcp_tokens_free(struct gw_mcp_tokens *tokens); /* NULL is allowed */
 struct gw_mcp_holder *gw_mcp_tokens_look(struct gw_mcp_tokens *tokens);
 /* How often the holder was another one. */
 uint64_t gw_mcp_tokens_changes(const struct gw_mcp_tokens *tokens);
+/* SHA-256 of its last token. False: it has none. */
+bool gw_mcp_holder_digest(const struct gw_mcp_holder *holder, uint8_t digest[32]);
 /* Of kolk_mcp_options; user is a holder, NULL = E_AUTH. On a loop. */
 enum kolk_err gw_mcp_on_credentials(void *user, struct kolk_key *key,
 				    struct kolk_credentials *credentials);

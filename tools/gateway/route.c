@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tools/gateway/mcp_cache.h"
 #include "tools/gateway/path.h"
 
 /* ---- the order of trial */
@@ -112,6 +113,7 @@ static void free_parts(struct gw_view *view)
 		free(view->targets[i].cors_headers);
 		free(view->targets[i].cors_expose);
 		gw_count_close(view->targets[i].count);
+		gw_mcp_cache_unref(view->targets[i].cache);
 	}
 	free(view->targets);
 	gw_balancers_free(view->balancers, view->config);

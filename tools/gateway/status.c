@@ -166,6 +166,17 @@ static void add_stats(struct kolk_mcp_stats *sum, const struct kolk_mcp *mcp)
 	sum->isolation_violations += stats.isolation_violations;
 }
 
+static json_t *mcp_cache(const struct gw_mcp_cache_numbers *numbers)
+{
+	json_t *object = json_object();
+
+	put(object, "hits", kolk__load_relaxed(&numbers->hits));
+	put(object, "misses", kolk__load_relaxed(&numbers->misses));
+	put(object, "entries", kolk__load_relaxed(&numbers->entries));
+	put(object, "bytes", kolk__load_relaxed(&numbers->bytes));
+	return object;
+}
+
 static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 {
 	static const char *const eras[] = { "unknown", "legacy", "modern" };
@@ -188,6 +199,7 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 	put(object, "sessionsNotEnded", sum.close_failed);
 	put(object, "callsSuspended", kolk__load_relaxed(&pool->suspended));
 	put(object, "toolsDenied", kolk__load_relaxed(&pool->tools_denied));
+	json_object_set_new_nocheck(object, "cache", mcp_cache(&pool->cached));
 	put(object, "isolationViolations", sum.isolation_violations);
 	return object;
 }
@@ -388,6 +400,39 @@ static void put_tool_rows(FILE *out)
 	}
 }
 
+/* Names of pools are words. */
+static void put_cache_requests(FILE *out)
+{
+	family(out, "kolk_gateway_mcp_cache_requests_total", "counter",
+	       "Requests for results that may be kept, by whether one was.");
+	for (uint32_t i = 0; i < shown_mcp->count; i++) {
+		const struct gw_mcp_pool *pool = &shown_mcp->pools[i];
+
+		fprintf(out,
+			"kolk_gateway_mcp_cache_requests_total{pool=\"%s\",outcome=\"hit\"} %" PRIu64 "\n"
+			"kolk_gateway_mcp_cache_requests_total{pool=\"%s\",outcome=\"miss\"} %" PRIu64 "\n",
+			pool->name, kolk__load_relaxed(&pool->cached.hits), pool->name,
+			kolk__load_relaxed(&pool->cached.misses));
+	}
+}
+
+static void put_caches(FILE *out)
+{
+	if (shown_mcp == NULL || shown_mcp->count == 0)
+		return;
+	put_cache_requests(out);
+	family(out, "kolk_gateway_mcp_cache_entries", "gauge", "Results that are kept.");
+	for (uint32_t i = 0; i < shown_mcp->count; i++)
+		fprintf(out, "kolk_gateway_mcp_cache_entries{pool=\"%s\"} %" PRIu64 "\n",
+			shown_mcp->pools[i].name,
+			kolk__load_relaxed(&shown_mcp->pools[i].cached.entries));
+	family(out, "kolk_gateway_mcp_cache_bytes", "gauge", "Memory of results that are kept.");
+	for (uint32_t i = 0; i < shown_mcp->count; i++)
+		fprintf(out, "kolk_gateway_mcp_cache_bytes{pool=\"%s\"} %" PRIu64 "\n",
+			shown_mcp->pools[i].name,
+			kolk__load_relaxed(&shown_mcp->pools[i].cached.bytes));
+}
+
 char *gw_status_metrics(void *user)
 {
 	struct rows rows = { 0 };
@@ -408,6 +453,7 @@ char *gw_status_metrics(void *user)
 		if (shown_mcp != NULL && shown_mcp->count > 0)
 			put_tool_rows(out);
 		gw_status_print_names(out);
+		put_caches(out);
 	}
 	ok = out != NULL && fclose(out) == 0 && ok;
 	for (size_t i = 0; i < rows.count; i++)
