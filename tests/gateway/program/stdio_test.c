@@ -300,6 +300,23 @@ static void test_modern(void)
 	end(0);
 }
 
+#define LIST(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/list\",\"params\":{" \
+		 "\"cursor\":\"0\"" META("") "}}"
+
+/* There is one client: what is private is its own. */
+static void test_kept(void)
+{
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2026-07-28", .ttl = 3600000,
+				 .private = 1 };
+
+	MUST(begin(&o, "era: modern", ""));
+	CHECK(say(LIST("1")) && hears("\"id\":1,\"result\"") && has("\"ttlMs\":3600000"));
+	CHECK(number(MCP_N_requests) == 1);
+	CHECK(say(LIST("\"b\"")) && hears("\"id\":\"b\",\"result\"") && has("\"ttlMs\":35"));
+	CHECK(has("\"cacheScope\":\"private\"") && number(MCP_N_requests) == 1);
+	end(0);
+}
+
 /* The other two cells: one side has sessions, the other has none. */
 static void test_eras(void)
 {
@@ -473,6 +490,7 @@ static const struct tap_test tests[] = {
 	{ "the server is a child process", test_child },
 	{ "a child process of either era, clients of both", test_children },
 	{ "a client without sessions", test_modern },
+	{ "what the server says may be kept", test_kept },
 	{ "client and server of different eras", test_eras },
 	{ "lines that are no messages, or too long", test_bad_lines },
 	{ "the input ends while calls run", test_end_while_calls_run },
