@@ -385,10 +385,10 @@ static void overdue(struct table *table, const struct view *view)
 /* ---- all tables */
 
 /* clang-format off */
-#define TEXT(title) { title, false, false }
-#define NUMBER(title) { title, true, false }
-#define RATE(title) { title, true, true }
-#define END { NULL, false, false }
+#define TEXT(name) { .title = name }
+#define NUMBER(name) { .title = name, .right = true }
+#define RATE(name) { .title = name, .right = true, .live = true }
+#define END { .title = NULL }
 
 static const struct column pool_columns[] = {
 	TEXT("POOL"), TEXT("STATE"), NUMBER("OPEN"), NUMBER("IDLE"), NUMBER("LEASED"),

@@ -7,7 +7,7 @@
 
 #include "tools/ctl/text.h"
 
-enum { CELL_COLUMNS = 44 };
+enum { CELL_COLUMNS = 44, CELL_BYTES = 1200 };
 
 void table_open(struct table *table, const struct column *columns, bool live)
 {
@@ -20,10 +20,15 @@ void table_open(struct table *table, const struct column *columns, bool live)
 	}
 }
 
+void table_cut(struct table *table, size_t cells)
+{
+	while (table->cell_count > cells)
+		free(table->cells[--table->cell_count].text);
+}
+
 void table_close(struct table *table)
 {
-	for (size_t i = 0; i < table->cell_count; i++)
-		free(table->cells[i].text);
+	table_cut(table, 0);
 	free(table->cells);
 	memset(table, 0, sizeof *table);
 }
@@ -43,14 +48,15 @@ static void grow(struct table *table)
 
 void table_number(struct table *table, enum style style, double value, const char *text)
 {
-	char clean[CELL_COLUMNS * 4 + 4];
+	const size_t at = table->cell_count % table->column_count;
+	char clean[CELL_BYTES];
 	struct cell *cell;
-	int *width = &table->widths[table->cell_count % table->column_count];
+	int *width = &table->widths[at];
 
 	if (table->cell_count == table->capacity)
 		grow(table);
 	cell = &table->cells[table->cell_count++];
-	text_clean(text, clean, sizeof clean, CELL_COLUMNS);
+	text_clean(text, clean, sizeof clean, table->columns[at]->whole ? 0 : CELL_COLUMNS);
 	*cell = (struct cell){ .text = strdup(clean),
 			      .width = text_width(clean),
 			      .style = style,
@@ -152,11 +158,22 @@ static void print_cell(FILE *file, const struct cell *cell, int columns, bool ri
 		cell->style != PLAIN ? style_begin(PLAIN) : "", right ? 0 : blank, "");
 }
 
-void table_print(const struct table *table, FILE *file, bool colour)
+/* Of a row: behind it are empty cells alone, which need no blanks. */
+static size_t last_text(const struct table *table, size_t row)
 {
 	size_t last = table->column_count - 1;
 
+	while (last > 0 && table_cell(table, row, last)->text[0] == 0)
+		last--;
+	return last;
+}
+
+void table_print(const struct table *table, FILE *file, bool colour)
+{
 	for (size_t row = 0; row <= table_rows(table); row++) {
+		const size_t last = row == 0 ? table->column_count - 1 :
+					       last_text(table, row - 1);
+
 		for (size_t i = 0; i <= last; i++) {
 			const struct column *column = table->columns[i];
 			struct cell head = { (char *)column->title, (int)strlen(column->title),

@@ -14,6 +14,7 @@ struct column {
 	const char *title;
 	bool right; /* numbers stand at the right */
 	bool live;  /* only when there are two moments to compare */
+	bool whole; /* texts are not cut */
 };
 
 struct cell {
@@ -34,6 +35,8 @@ struct table {
 /* Columns end with a title of NULL; live ones are left out unless asked for. */
 void table_open(struct table *table, const struct column *columns, bool live);
 void table_close(struct table *table);
+/* Remove the last cells until so many are left. */
+void table_cut(struct table *table, size_t cells);
 
 /* Append the next cell, row by row. The text is cleaned and cut. */
 void table_text(struct table *table, enum style style, const char *text);
