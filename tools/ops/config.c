@@ -187,6 +187,24 @@ static char *file_read(const char *path, size_t *size, enum kolk_err *err, const
 	return text;
 }
 
+struct kolk__node *kolk__tree_load(struct kolk__reading *r)
+{
+	struct kolk__place at = kolk__at_file(r);
+	struct kolk__node *root;
+	const char *why;
+	size_t size;
+	char *text = file_read(r->name, &size, &at.err, &why);
+
+	if (text == NULL) {
+		kolk__wrong(at, "", "cannot be read: %s", why);
+		return NULL;
+	}
+	root = kolk__tree_parse(r, text, size);
+	explicit_bzero(text, size);
+	free(text);
+	return root;
+}
+
 /* The same of a file, whose name is the source's. */
 static enum kolk_err source_load(const struct source *source, struct kolk_config **config,
 				 struct kolk_config_error *error)

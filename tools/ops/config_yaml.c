@@ -82,6 +82,7 @@ static struct kolk__node *scalar(struct walk *w)
 		return NULL;
 	}
 	memcpy(text, w->event.data.scalar.value, size);
+	node->quoted = w->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	node->text = text;
 	node->size = size;
 	return node;

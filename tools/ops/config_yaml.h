@@ -19,6 +19,7 @@ enum kolk__node_kind { KOLK__NOTHING, KOLK__TEXT, KOLK__LIST, KOLK__MAP };
 
 struct kolk__node {
 	enum kolk__node_kind kind;
+	bool quoted;                   /* a text in quotes, or of several lines */
 	uint32_t line, column;         /* from 1; 0 = from the environment */
 	uint32_t key_line, key_column; /* in a map */
 	uint32_t count;                /* of what it contains */
@@ -31,6 +32,8 @@ struct kolk__node {
 
 /* Text to tree; NULL and the error said. */
 struct kolk__node *kolk__tree_parse(struct kolk__reading *r, const char *text, size_t size);
+/* The same of the file that the reading is named after; config.c. */
+struct kolk__node *kolk__tree_load(struct kolk__reading *r);
 /* What stands at this key of a map; NULL = it is not there. */
 struct kolk__node *kolk__tree_find(const struct kolk__node *map, const char *key);
 /* Put a node at the end of a list or map. */
