@@ -6,13 +6,18 @@
 #include "tools/ctl/ctl.h"
 #include "tools/ctl/text.h"
 
-static enum outcome refuse(const struct kolk_config_error *error)
+void complain_of_file(const struct kolk_config_error *error)
 {
 	char text[3000], clean[1200], *rest = text, *line;
 
 	kolk_config_error_text(error, text, sizeof text);
 	while ((line = strsep(&rest, "\n")) != NULL)
 		fprintf(stderr, "%s\n", text_clean(line, clean, sizeof clean, 0));
+}
+
+static enum outcome refuse(const struct kolk_config_error *error)
+{
+	complain_of_file(error);
 	return error->err == KOLK_E_NOT_FOUND || error->err == KOLK_E_IO ? USAGE : REFUSED;
 }
 

@@ -28,6 +28,8 @@ static const struct command {
 	 OPTION_POOL | OPTION_USER | OPTION_ALL | OPTION_YES, command_evict },
 	{ "reload", "", "read the configuration again", 0, command_reload },
 	{ "check", "FILE", "is this configuration right", OF_FILE, command_check },
+	{ "import", "FILE [--output FILE] [--force]", "a tools file of others as a configuration",
+	 OF_FILE | OPTION_OUTPUT | OPTION_FORCE, command_import },
 	{ "metrics", "", "what Prometheus would scrape", 0, command_metrics },
 	{ "health", "", "does it live, and is it ready", 0, command_health },
 };
@@ -88,12 +90,14 @@ static const struct option longs[] = {
 	{ "connections", no_argument, NULL, 'c' },
 	{ "yes", no_argument, NULL, 'y' },
 	{ "all", no_argument, NULL, 'a' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "force", no_argument, NULL, 'f' },
 	{ 0 },
 };
 
 static unsigned bit_of(int letter)
 {
-	static const char letters[] = "puigcya"; /* in the order of enum given */
+	static const char letters[] = "puigcyaof"; /* in the order of enum given */
 	const char *at = strchr(letters, letter);
 
 	return at != NULL ? 1u << (at - letters) : 0;
@@ -121,6 +125,9 @@ static int take(int letter, struct request *request, struct client_options *clie
 		return 0;
 	case 'u':
 		request->user = optarg;
+		return 0;
+	case 'o':
+		request->output = optarg;
 		return 0;
 	case 'i':
 		return text_to_ms(optarg, &request->idle_ms)
@@ -178,7 +185,7 @@ int main(int argc, char **argv)
 	int letter, status;
 
 	setlocale(LC_CTYPE, "");
-	while ((letter = getopt_long(argc, argv, "hj", longs, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "hjo:", longs, NULL)) != -1) {
 		if (letter == 'h')
 			return usage(stdout, DONE);
 		if (letter == 'v')
