@@ -17,11 +17,11 @@ _kolk_names() { # LIST NAME: the names in a list of the status, one a line
 _kolk_ctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 	local common='--socket --url --token-file --json --help --version' command='' i
-	local commands='status cleanup warmup drain resume evict reload check metrics health'
+	local commands='status cleanup warmup drain resume evict reload check import metrics health'
 
 	COMPREPLY=()
 	case $before in
-	--socket | --token-file)
+	--socket | --token-file | --output | -o)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return ;;
@@ -41,6 +41,14 @@ _kolk_ctl() {
 	drain) common="--pool --all --grace --yes $common" ;;
 	resume) common="--pool --all $common" ;;
 	evict) common="--pool --user --all --yes $common" ;;
+	import)
+		if [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W '--output --force --help --version' -- "$word")
+			return
+		fi
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return ;;
 	check)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -20,6 +20,7 @@ _kolk_commands() {
 		'evict:replace every connection by a new one'
 		'reload:read the configuration again'
 		'check:is this configuration right'
+		'import:a tools file of others as a configuration'
 		'metrics:what Prometheus would scrape'
 		'health:does it live, and is it ready'
 	)
@@ -33,13 +34,14 @@ if [[ $service == kolk-top ]]; then
 fi
 
 _kolk_options=()
-case ${(M)words:#(status|cleanup|warmup|drain|resume|evict)} in
+case ${(M)words:#(status|cleanup|warmup|drain|resume|evict|import)} in
 status) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--connections[each of them]') ;;
 cleanup) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--idle[idle for so long]:duration:(30s 1m 5m)') ;;
 warmup) _kolk_options=('--pool[this pool]:pool:' '--user[this user]:user:') ;;
 drain) _kolk_options=('--pool[this pool]:pool:' '--all[every pool]' '--grace[leases may go on]:duration:(10s 1m)' '--yes[do not ask]') ;;
 resume) _kolk_options=('--pool[this pool]:pool:' '--all[every pool]') ;;
 evict) _kolk_options=('--pool[of this pool]:pool:' '--user[of this user]:user:' '--all[of everything]' '--yes[do not ask]') ;;
+import) _kolk_options=('(-o --output)'{-o,--output}'[write to this file]:file:_files' '--force[replace that file]') ;;
 esac
 _arguments "${_kolk_where[@]}" '--json[what the server says]' "${_kolk_options[@]}" \
 	'1:command:_kolk_commands' '2:file:_files -g "*.y(a|)ml"'
