@@ -54,7 +54,7 @@ static bool take_values(struct import_tool *tool, struct import_parameter *param
 	if (option->count > IMPORT_WORDS)
 		return import_flaw(tool, option, "more than 64 values");
 	for (const struct kolk__node *node = option->first; node != NULL; node = node->next) {
-		if (!import_is_text(node))
+		if (!import_is_text(node) || node->size == 0)
 			return import_flaw(tool, option, "a list of texts is expected");
 		list = import_text(
 			tool->import, "%s%s%s", list, list[0] != 0 ? ", " : "",
@@ -85,6 +85,21 @@ static const char **text_of(struct import_parameter *parameter, const char *key)
 	return NULL;
 }
 
+/* NULL, or why it is none of this option. */
+static const char *text_flaw(const struct import_parameter *parameter, const char **text,
+			     const struct kolk__node *option)
+{
+	const bool bound = text != &parameter->description &&
+			   text != &parameter->fallback;
+
+	if (!import_is_text(option) || option->size > 4096)
+		return "a value of at most 4096 bytes is expected";
+	if (bound && (option->size == 0 || option->size > 40 ||
+		      option->text[strspn(option->text, "0123456789.-")] != 0))
+		return "a number is expected";
+	return option->size > 0 ? NULL : "no default is empty: without an argument it is null";
+}
+
 /* False = it is left out, and was told, or the whole tool is. */
 static bool take(struct import_tool *tool, struct import_parameter *parameter,
 		 const struct kolk__node *option)
@@ -92,8 +107,11 @@ static bool take(struct import_tool *tool, struct import_parameter *parameter,
 	const char **text = text_of(parameter, option->key);
 	const char *on = import_is_text(option) ? import_switch(option->text) : NULL;
 
-	if (option->kind == KOLK__NOTHING || strcmp(option->key, "name") == 0)
-		return true;
+	if (option->kind == KOLK__NOTHING || strcmp(option->key, "name") == 0 ||
+	    (strcmp(option->key, "description") == 0 && option->size == 0) ||
+	    (text == &parameter->length_min && import_is_text(option) &&
+	     strcmp(option->text, "0") == 0))
+		return true; /* as without it */
 	if (import_is_one_of(option->key, "enum values choices allowed_values") &&
 	    option->kind == KOLK__LIST)
 		return take_values(tool, parameter, option);
@@ -101,10 +119,14 @@ static bool take(struct import_tool *tool, struct import_parameter *parameter,
 		return take_type(tool, parameter, option);
 	if (strcmp(option->key, "required") == 0 && on != NULL)
 		parameter->required = strcmp(on, "true") == 0;
-	else if (text != NULL && import_is_text(option) && option->size <= 4096)
+	else if (text != NULL && text_flaw(parameter, text, option) == NULL)
 		*text = import_own(tool->import, option->text);
 	else {
-		import_left(tool->import, option, "no option of parameters that is known");
+		import_left(tool->import, option,
+			    text != NULL ? text_flaw(parameter, text, option)
+			    : strcmp(option->key, "pattern") == 0
+				    ? "a pattern is not checked: look at 'values' and bounds"
+				    : "no option of parameters that is known");
 		return false;
 	}
 	return true;

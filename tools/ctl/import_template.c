@@ -140,6 +140,10 @@ const char *import_list(struct import_tool *tool, const struct kolk__node *optio
 
 		if (text == NULL)
 			return NULL;
+		if (text[0] == 0) {
+			import_flaw(tool, option, "an argument is not empty here");
+			return NULL;
+		}
 		list = import_text(tool->import, "%s%s%s", list, i > 0 ? ", " : "",
 				   import_quoted(tool->import, text));
 	}
