@@ -334,17 +334,23 @@ static void does_redis(struct import_tool *tool, const struct kolk__node *option
 		redis_any(tool, option, &words);
 }
 
+static bool is_request(const struct kolk__node *option)
+{
+	return option->kind == KOLK__MAP && import_is_one_of(option->key, "http request");
+}
+
+/* Its keys are in a map of their own, or among those of the tool. */
 static void does_http(struct import_tool *tool, const struct kolk__node *option)
 {
-	const bool map =
-		option->kind == KOLK__MAP && import_is_one_of(option->key, "http request");
-	const struct import_path before = import_enter(tool->import, map ? option->key : "");
+	struct import_path before;
 
-	if (!map)
-		import_leave(tool->import, &before);
-	import_http(tool, map ? option : tool->map);
-	if (map)
-		import_leave(tool->import, &before);
+	if (!is_request(option)) {
+		import_http(tool, tool->map);
+		return;
+	}
+	before = import_enter(tool->import, option->key);
+	import_http(tool, option);
+	import_leave(tool->import, &before);
 }
 
 static void does_program(struct import_tool *tool, const struct kolk__node *option)
@@ -386,7 +392,7 @@ bool import_call(struct import_tool *tool, const struct kolk__node *option)
 	if (tool->does == NULL) {
 		tool->does = option;
 		fn(tool, option);
-	} else if (fn != does_http || does(tool, tool->does) != does_http) {
+	} else if (fn != does_http || is_request(tool->does) || is_request(option)) {
 		import_left(tool->import, option,
 			    import_text(tool->import, "line %u says what the tool does",
 					tool->does->key_line));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* import_parameters.c - parameters of a tool: a list, a map of names, or properties of a
  * schema. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/ctl/import_tool.h"
@@ -85,17 +86,26 @@ static const char **text_of(struct import_parameter *parameter, const char *key)
 	return NULL;
 }
 
+static bool is_number(const char *text, bool whole, double *value)
+{
+	char *end;
+
+	if (text[strspn(text, whole ? "-0123456789" : "-0123456789.eE+")] != 0)
+		return false;
+	*value = strtod(text, &end);
+	return end != text && *end == 0;
+}
+
 /* NULL, or why it is none of this option. */
 static const char *text_flaw(const struct import_parameter *parameter, const char **text,
 			     const struct kolk__node *option)
 {
-	const bool bound = text != &parameter->description &&
-			   text != &parameter->fallback;
+	const bool bound = text != &parameter->description && text != &parameter->fallback;
+	double value;
 
 	if (!import_is_text(option) || option->size > 4096)
 		return "a value of at most 4096 bytes is expected";
-	if (bound && (option->size == 0 || option->size > 40 ||
-		      option->text[strspn(option->text, "0123456789.-")] != 0))
+	if (bound && (option->size > 40 || !is_number(option->text, false, &value)))
 		return "a number is expected";
 	return option->size > 0 ? NULL : "no default is empty: without an argument it is null";
 }
@@ -134,6 +144,53 @@ static bool take(struct import_tool *tool, struct import_parameter *parameter,
 
 /* ---- what contradicts something else here */
 
+static bool is_listed(const struct kolk__node *list, const char *name)
+{
+	const struct kolk__node *node = list != NULL ? list->first : NULL;
+
+	while (node != NULL && !(import_is_text(node) && strcmp(node->text, name) == 0))
+		node = node->next;
+	return node != NULL;
+}
+
+/* One that the type, its values and its bounds allow. */
+static bool default_is_good(const struct import_parameter *p, const char *type)
+{
+	const bool whole = strcmp(type, "integer") == 0;
+	const size_t size = strlen(p->fallback);
+	double value, bound;
+
+	if (import_refers(p->fallback))
+		return true;
+	if (whole || strcmp(type, "number") == 0)
+		return is_number(p->fallback, whole, &value) &&
+		       !(p->minimum != NULL && is_number(p->minimum, false, &bound) &&
+			 value < bound) &&
+		       !(p->maximum != NULL && is_number(p->maximum, false, &bound) &&
+			 value > bound);
+	if (strcmp(type, "boolean") == 0)
+		return import_switch(p->fallback) != NULL;
+	return (p->listed == NULL || is_listed(p->listed, p->fallback)) &&
+	       !(p->length_min != NULL && size < strtoul(p->length_min, NULL, 10)) &&
+	       !(p->length_max != NULL && size > strtoul(p->length_max, NULL, 10));
+}
+
+static void default_check(struct import_tool *tool, struct import_parameter *parameter,
+			  const char *type)
+{
+	if (parameter->fallback == NULL)
+		return;
+	if (!default_is_good(parameter, type)) {
+		parameter->fallback = NULL;
+		import_left(tool->import, &(struct kolk__node){ .line = parameter->line },
+			    import_text(tool->import,
+					"the default of parameter '%s' is no value of it",
+					parameter->name));
+	} else if (strcmp(type, "boolean") == 0) {
+		parameter->fallback = import_switch(parameter->fallback);
+	}
+}
+
 /* A bound that this type does not have. */
 static void bound_drop(struct import_tool *tool, const struct import_parameter *parameter,
 		       const char **bound, const char *name)
@@ -141,7 +198,7 @@ static void bound_drop(struct import_tool *tool, const struct import_parameter *
 	if (*bound == NULL)
 		return;
 	*bound = NULL;
-	import_left(tool->import, &(struct kolk__node){ .line = tool->map->key_line },
+	import_left(tool->import, &(struct kolk__node){ .line = parameter->line },
 		    import_text(tool->import, "'%s' of parameter '%s': its type has none", name,
 				parameter->name));
 }
@@ -162,9 +219,7 @@ static const char *normalize(struct import_tool *tool, struct import_parameter *
 	}
 	if (parameter->values != NULL)
 		parameter->type = "enum";
-	if (parameter->fallback != NULL && strcmp(type, "boolean") == 0 &&
-	    import_switch(parameter->fallback) != NULL)
-		parameter->fallback = import_switch(parameter->fallback);
+	default_check(tool, parameter, type);
 	if (!parameter->required || parameter->fallback == NULL)
 		return NULL;
 	parameter->required = false;
@@ -187,6 +242,10 @@ static void parameter_take(struct import_tool *tool, const struct kolk__node *no
 	struct import_parameter *parameter = &tool->parameters[tool->parameter_count];
 	const char *remark;
 
+	if (node->kind == KOLK__LIST) {
+		import_flaw(tool, node, "a parameter has options, not a list");
+		return;
+	}
 	if (!is_name(node->key)) {
 		import_flaw(tool, node, "the name of a parameter has letters, digits and '_'");
 		return;
@@ -197,7 +256,9 @@ static void parameter_take(struct import_tool *tool, const struct kolk__node *no
 		return;
 	}
 	tool->parameter_count++;
-	*parameter = (struct import_parameter){ .name = node->key, .required = required };
+	*parameter = (struct import_parameter){ .name = node->key,
+						.line = node->key_line,
+						.required = required };
 	if (node->kind == KOLK__TEXT)
 		take_type(tool, parameter,
 			  &(struct kolk__node){ .key = node->key,
@@ -214,15 +275,6 @@ static void parameter_take(struct import_tool *tool, const struct kolk__node *no
 	remark = normalize(tool, parameter);
 	import_became(tool->import, "parameters", NULL);
 	import_done(tool->import, node, remark);
-}
-
-static bool is_listed(const struct kolk__node *list, const char *name)
-{
-	const struct kolk__node *node = list != NULL ? list->first : NULL;
-
-	while (node != NULL && !(import_is_text(node) && strcmp(node->text, name) == 0))
-		node = node->next;
-	return node != NULL;
 }
 
 void import_parameters(struct import_tool *tool, const struct kolk__node *all)

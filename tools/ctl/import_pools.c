@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/ctl/import.h"
+#include "tools/ops/config_check.h"
 
 /* Defaults of limits.connections_max and of engine.connections_max. */
 enum { CONNECTIONS = 10, ENGINE_CONNECTIONS = 100 };
@@ -157,6 +158,28 @@ static bool address_take(struct import *import, struct import_pool *pool,
 	return true;
 }
 
+/* The host and port of an address, which may be a URL's. */
+static bool address_is_good(struct import *import, const char *address)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	const char *scheme = import_is_url(address) ? strstr(address, "://") + 3 : address;
+	const char *host =
+		import_text(import, "%.*s", (int)(import_find(scheme, "/?#") - scheme), scheme);
+	const char *at, *end;
+
+	if (import_refers(address) || strncmp(address, "unix:", 5) == 0)
+		return true;
+	at = strrchr(host, '@');
+	host = at != NULL ? at + 1 : host;
+	end = host + (host[0] == '[' ? strspn(host + 1, "0123456789abcdefABCDEF:.") + 1
+				     : strspn(host, letters));
+	if (host[0] == '[' && *end++ != ']')
+		return false;
+	return end != host && (*end == 0 ? scheme != address
+					 : *end == ':' && kolk__address_flaw(host, 1) == NULL);
+}
+
 /* ---- a pool */
 
 /* Who it logs in as: libpq takes $PGUSER; Redis has a user with a password alone. */
@@ -215,6 +238,8 @@ static const char *pool_flaw(struct import *import, struct import_pool *pool,
 
 	if (strlen(pool->name) > 63 || pool->name[0] == 0)
 		return "the name of a pool has 1 to 63 bytes";
+	if (strchr(pool->name, '$') != NULL)
+		return "the name of a pool has no dollar sign here";
 	if (import_pool_find(import, pool->name) != NULL)
 		return "another pool has this name";
 	if (!protocol_take(import, pool, map))
@@ -226,6 +251,8 @@ static const char *pool_flaw(struct import *import, struct import_pool *pool,
 	import_options(import, pool, map);
 	if (!address_take(import, pool, &here))
 		return "it has no address: write 'url'";
+	if (!address_is_good(import, import_entry(pool, "", "address")->value))
+		return "its address is no host, or has no port";
 	user_take(import, pool, &here);
 	limits_take(import, pool, &here);
 	return NULL;

@@ -11,6 +11,7 @@ enum { IMPORT_PARAMETERS = 32, IMPORT_LINES = 24, IMPORT_WORDS = 64, IMPORT_TOOL
 struct import_parameter {
 	const char *name, *type, *description, *fallback, *values;
 	const char *minimum, *maximum, *length_min, *length_max;
+	uint32_t line;
 	const struct kolk__node *listed; /* its values; NULL = any */
 	bool required;
 };
