@@ -283,6 +283,35 @@ static void without_a_key_it_goes_by_load(void **state)
 	unmake(b);
 }
 
+/* ---- members that come */
+
+static void there_are_256_members_at_most(void **state)
+{
+	static const uint32_t weights[MEMBERS] = { 1 };
+	static const struct gw_member_options options = { .resolve = GW_RESOLVE_ADDRESSES,
+							  .host = "h", .weight = 1000 };
+	struct balanced *b = balanced_of(GW_BALANCE_LEAST_IN_FLIGHT, weights);
+	struct kolk_pool *pool = (struct kolk_pool *)(void *)&refusing[1];
+	char name[16];
+
+	(void)state;
+	for (uint32_t i = 1; i < GW_BALANCED_MAX; i++) {
+		snprintf(name, sizeof name, "p@%u", i);
+		assert_true(gw_balancer_add(b->balancer, &options, name, pool));
+	}
+	assert_false(gw_balancer_add(b->balancer, &options, "p@256", pool));
+	assert_int_equal(b->balancer->count, GW_BALANCED_MAX);
+	assert_string_equal(b->balancer->members[255].name, "p@255");
+	assert_string_equal(b->balancer->members[255].load->host, "h");
+	refusing[0] = true;
+	for (int i = 0; i < 10000; i++)
+		assert_in_range(choose(b, NULL, NULL), 1, GW_BALANCED_MAX - 1);
+	refusing[1] = true;
+	refusing[0] = false;
+	assert_int_equal(choose(b, NULL, NULL), 0);
+	unmake(b);
+}
+
 /* ---- what is known of them */
 
 static void a_reload_keeps_what_is_known_of_members_that_stay(void **state)
@@ -317,6 +346,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_member_that_has_more_than_its_share_is_passed_over),
 	cmocka_unit_test(one_key_is_bounded),
 	cmocka_unit_test(without_a_key_it_goes_by_load),
+	cmocka_unit_test(there_are_256_members_at_most),
 	cmocka_unit_test(a_reload_keeps_what_is_known_of_members_that_stay),
 };
 

@@ -39,10 +39,11 @@ static uint32_t random_below(uint64_t *state, uint32_t bound)
 bool gw_balancer_add(struct gw_balancer *balancer, const struct gw_member_options *options,
 		     const char *name, struct kolk_pool *pool)
 {
-	struct gw_member *grown =
-		realloc(balancer->members, (balancer->count + 1) * sizeof *balancer->members);
+	struct gw_member *grown = NULL;
 	struct gw_load *load = NULL;
 
+	if (balancer->count < GW_BALANCED_MAX)
+		grown = realloc(balancer->members, (balancer->count + 1) * sizeof *grown);
 	if (grown != NULL) {
 		balancer->members = grown;
 		load = gw_load_open(balancer->options->name, name, options->host);

@@ -46,7 +46,8 @@ struct gw_balancer *gw_balancers_make(const struct gw_config *config);
 /* Look up the pools of members that do not resolve. */
 void gw_balancers_bind(struct gw_balancer *balancers, const struct gw_config *config,
 		       struct kolk_engine *engine);
-/* A member more, with a name that is copied; before the balancer is in use. False = no memory. */
+/* A member more, with a name that is copied; before the balancer is in use. False = no memory,
+ * or it has GW_BALANCED_MAX. */
 bool gw_balancer_add(struct gw_balancer *balancer, const struct gw_member_options *options,
 		     const char *name, struct kolk_pool *pool);
 void gw_balancers_free(struct gw_balancer *balancers, const struct gw_config *config);

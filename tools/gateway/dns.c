@@ -153,13 +153,16 @@ static uint64_t or(uint64_t value, uint64_t fallback)
 	return value != 0 ? value : fallback;
 }
 
-/* Under the lock. What a smaller bound changes is there with the next round. */
-static void take_options(struct gw_dns_name *name, const struct gw_balancer_options *options)
+void gw_dns_take_options(struct gw_dns_name *name, const struct gw_balancer_options *options)
 {
 	name->members_max = (uint32_t)or(options->dns_members_max, GW_DNS_MEMBERS);
 	name->ttl_min_ns = or(options->dns_ttl_min_ns, GW_DNS_TTL_MIN_NS);
 	name->ttl_max_ns = or(options->dns_ttl_max_ns, GW_DNS_TTL_MAX_NS);
 	name->stale_max_ns = or(options->dns_stale_max_ns, KOLK_FOREVER);
+	if (name->wanted.count <= name->members_max)
+		return;
+	name->wanted.count = name->members_max;
+	name->version++;
 }
 
 /* ---- the names of a configuration */
@@ -196,9 +199,10 @@ static bool take(struct gw_dns_names *names, const struct given *given)
 		return false;
 	pthread_mutex_lock(&names->dns->lock);
 	name->users++;
-	if (known == NULL)
+	if (known == NULL) { /* others keep theirs until they are bound: a reload may be refused */
 		name_append(names->dns, name);
-	take_options(name, given->balancer);
+		gw_dns_take_options(name, given->balancer);
+	}
 	pthread_mutex_unlock(&names->dns->lock);
 	names->at[names->count++] = name;
 	return true;

@@ -18,6 +18,7 @@ struct binding {
 	const struct gw_dns_names *names;
 	struct kolk_engine *engine;
 	const struct kolk_pool_options *model;  /* the pool of the file, whose options theirs are */
+	const struct gw_balancer_options *balancer;
 	const struct gw_member_options *options;
 	uint32_t added, removed, failed;
 };
@@ -191,11 +192,13 @@ static void say_change(const struct binding *b)
 }
 
 /* A copy of what is wanted, and of which version it is. */
-static struct gw_ips wanted_of(struct gw_dns_name *name, uint32_t *version)
+static struct gw_ips wanted_of(const struct binding *b, uint32_t *version)
 {
+	struct gw_dns_name *name = b->name;
 	struct gw_ips copy = { .at = NULL };
 
 	pthread_mutex_lock(&name->dns->lock);
+	gw_dns_take_options(name, b->balancer);
 	*version = name->version;
 	copy.at = calloc(name->wanted.count + 1, sizeof *copy.at);
 	if (copy.at != NULL && name->wanted.count > 0) {
@@ -210,7 +213,7 @@ static void members_update(struct binding *b)
 {
 	struct gw_dns_name *name = b->name;
 	uint32_t version;
-	struct gw_ips wanted = wanted_of(name, &version);
+	struct gw_ips wanted = wanted_of(b, &version);
 
 	if (wanted.at != NULL) {
 		remove_others(b, &wanted);
@@ -265,6 +268,7 @@ void gw_dns_bind(struct gw_dns_names *names, struct gw_view *view, struct kolk_e
 			if (members[j].resolve == GW_RESOLVE_NONE)
 				continue;
 			b.name = names->at[next++];
+			b.balancer = options;
 			b.options = &members[j];
 			b.model = gw_config_pool(view->config->pools, members[j].pool, NULL);
 			b.added = b.removed = b.failed = 0;

@@ -105,6 +105,8 @@ struct gw_dns_names {
 
 /* dns.c: free what no thread uses any more. */
 void gw_dns_name_free(struct gw_dns_name *name);
+/* Under dns->lock: the bounds of its balancer, of which the number of members holds at once. */
+void gw_dns_take_options(struct gw_dns_name *name, const struct gw_balancer_options *options);
 
 /* dns_thread.c: the thread's function, of a struct gw_dns; and have it look at what changed. */
 void *gw_dns_run(void *user);

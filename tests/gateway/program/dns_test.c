@@ -477,7 +477,7 @@ static void test_reload(void)
 {
 	static struct servers servers;
 	struct program program;
-	char pools[512];
+	char pools[512], other[600];
 	uint64_t accepted;
 
 	MUST(begin(&program, &servers, "1", ROUTES PLAIN));
@@ -491,6 +491,21 @@ static void test_reload(void)
 	CHECK(ask(&program) == 1);
 	CHECK(WITHIN_MS(10000, status_has(&program, &servers, "\"inFlight\":0,\"requests\":3,")));
 	CHECK(kit_mock_counts(servers.mock).accepted == accepted);
+	/* A bound holds at once, and not if the reload is refused. */
+	dns_server_say(&servers.dns, "123");
+	CHECK(WITHIN_MS(10000, status_has(&program, &servers, "\"addresses\":3,\"members\":3,")));
+	dns_server_lock(&servers.dns);
+	servers.dns.ttl_s = 3600;
+	dns_server_unlock(&servers.dns);
+	snprintf(other, sizeof other, "%.*s isolation: shared,%s", (int)strlen("  - {name: api,"), pools,
+		 pools + strlen("  - {name: api,"));
+	CHECK(program_configure(&program, other, ROUTES BALANCER("dns: {members_max: 2}")));
+	CHECK(!program_reload(&program));
+	CHECK(status_has(&program, &servers, "\"members\":3,"));
+	CHECK(program_configure(&program, pools, ROUTES BALANCER("dns: {members_max: 2}")));
+	CHECK(program_reload(&program));
+	CHECK(WITHIN_MS(10000, status_has(&program, &servers, "\"members\":2,") &&
+				       strstr(text, "\"pool\":\"api@127.0.0.3:") == NULL));
 	/* Without the balancer its pools go. */
 	CHECK(program_configure(&program, pools, "    - {answer: {body: x}}\n"));
 	CHECK(program_reload(&program));
