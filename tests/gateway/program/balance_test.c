@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* balance_test.c - a gateway before several servers: one is killed, comes back, is not well. */
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
+#include "tests/gateway/program/load.h"
 
 enum { SERVERS = 3, CLIENTS = 8, KILLS = 3, TENANTS = 24 };
 
@@ -156,79 +154,24 @@ static void process_kill(const struct process *process)
 	waitpid(process->pid, NULL, 0);
 }
 
-struct client {
-	const struct program *program;
-	pthread_t thread;
-	uint64_t lost;
-	kolk__atomic_u64 answers[SERVERS];
-	kolk__atomic_u32 *stop;
-};
-
-/* On a connection that is kept. */
-static void ask_once(struct client *client, int fd)
-{
-	char answer[PROGRAM_TEXT], *digit;
-	bool whole = client_send(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n") &&
-		     client_read(fd, "\r\n\r\nweb", answer);
-
-	digit = whole ? strstr(answer, "\r\n\r\nweb") + 7 : answer;
-	if (whole && *digit == '\0')
-		whole = recv(fd, digit, 1, 0) == 1;
-	if (whole && *digit >= '0' && *digit < '0' + SERVERS) {
-		(void)kolk__add_relaxed(&client->answers[*digit - '0'], 1);
-	} else {
-		client->lost++;
-		tap_note("lost: %s", answer);
-	}
-}
-
-static void *ask_on(void *user)
-{
-	struct client *client = user;
-	int fd = program_connect(client->program);
-
-	while (kolk__load_relaxed(client->stop) == 0 && client->lost == 0)
-		ask_once(client, fd);
-	close(fd);
-	return NULL;
-}
-
-static uint64_t answers_of(const struct client *clients, int server)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < CLIENTS; i++)
-		sum += kolk__load_relaxed(&clients[i].answers[server]);
-	return sum;
-}
-
-/* It answers so many more. */
-static bool answers_more(const struct client *clients, int server, uint64_t more)
-{
-	uint64_t before = answers_of(clients, server);
-
-	return WITHIN_MS(20000, answers_of(clients, server) >= before + more);
-}
-
-static void kill_and_start(const struct client *clients, struct process processes[KILLS + 1])
+static void kill_and_start(const struct load *load, struct process processes[KILLS + 1])
 {
 	for (int i = 0; i < KILLS && !tap_is_failing(); i++) {
-		CHECK(answers_more(clients, 1, 50));
+		CHECK(load_answers_more(load, "1", 50));
 		process_kill(&processes[i]);
-		CHECK(answers_more(clients, 0, 50) && answers_more(clients, 2, 50));
+		CHECK(load_answers_more(load, "02", 50));
 		process_start(&processes[i + 1]);
 	}
-	CHECK(answers_more(clients, 1, 50));
+	CHECK(load_answers_more(load, "1", 50));
 }
 
 static void test_killed_under_load(void)
 {
-	static struct client clients[CLIENTS];
+	static struct load load;
 	static struct server servers[SERVERS];
 	struct process processes[KILLS + 1];
-	kolk__atomic_u32 stop = { 0 };
 	struct program program;
-	uint64_t lost = 0;
+	uint64_t lost;
 
 	server_name(&servers[1], 1);
 	for (int i = 0; i <= KILLS; i++)
@@ -236,24 +179,15 @@ static void test_killed_under_load(void)
 	MUST(begin(&program, servers, ROUTES "  balancers: [{name: web, " MEMBERS "}]\n"));
 	server_close(&servers[1]);
 	process_start(&processes[0]);
-	memset(clients, 0, sizeof clients);
-	for (int i = 0; i < CLIENTS; i++) {
-		clients[i].program = &program;
-		clients[i].stop = &stop;
-		CHECK(pthread_create(&clients[i].thread, NULL, ask_on, &clients[i]) == 0);
-	}
-	kill_and_start(clients, processes);
-	kolk__store_relaxed(&stop, 1);
-	for (int i = 0; i < CLIENTS; i++) {
-		pthread_join(clients[i].thread, NULL);
-		lost += clients[i].lost;
-	}
+	load_begin(&load, &program, CLIENTS);
+	kill_and_start(&load, processes);
+	lost = load_end(&load);
 	for (int i = 0; i <= KILLS; i++)
 		process_kill(&processes[i]);
 	tap_note("%llu, %llu, %llu answers, %llu lost",
-		 (unsigned long long)answers_of(clients, 0),
-		 (unsigned long long)answers_of(clients, 1),
-		 (unsigned long long)answers_of(clients, 2), (unsigned long long)lost);
+		 (unsigned long long)load_answers(&load, 0),
+		 (unsigned long long)load_answers(&load, 1),
+		 (unsigned long long)load_answers(&load, 2), (unsigned long long)lost);
 	CHECK(lost == 0);
 	end(&program, servers);
 	unlink(servers[1].path);

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dns_test.c - a gateway whose servers are what a name resolves to, and a name server that changes its
  * mind. The servers are one mock at all addresses of 127.0.0.0/8; the last byte tells them apart. */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/gateway/program/dns_server.h"
-#include "tests/gateway/program/program.h"
+#include "tests/gateway/program/load.h"
 #include "tests/kit/certs.h"
 
-enum { CLIENTS = 6, HOSTS = 10 };
+enum { CLIENTS = 6, HOSTS = LOAD_SERVERS };
 
 static char text[PROGRAM_TEXT];
 
@@ -134,118 +132,48 @@ static void forget(struct program *program)
 
 /* ---- under load: none is lost */
 
-struct client {
-	const struct program *program;
-	pthread_t thread;
-	uint64_t lost;
-	kolk__atomic_u64 answers[HOSTS];
-	kolk__atomic_u32 *stop;
-};
-
-/* On a connection that is kept. */
-static void ask_once(struct client *client, int fd)
-{
-	char answer[PROGRAM_TEXT], *digit;
-	bool whole = client_send(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n") &&
-		     client_read(fd, "\r\n\r\nweb", answer);
-
-	digit = whole ? strstr(answer, "\r\n\r\nweb") + 7 : answer;
-	if (whole && *digit == '\0')
-		whole = recv(fd, digit, 1, 0) == 1;
-	if (whole && *digit >= '0' && *digit <= '9') {
-		(void)kolk__add_relaxed(&client->answers[*digit - '0'], 1);
-	} else {
-		client->lost++;
-		tap_note("lost: %s", answer);
-	}
-}
-
-static void *ask_on(void *user)
-{
-	struct client *client = user;
-	int fd = program_connect(client->program);
-
-	while (kolk__load_relaxed(client->stop) == 0 && client->lost == 0)
-		ask_once(client, fd);
-	close(fd);
-	return NULL;
-}
-
-static uint64_t answers_of(const struct client *clients, int host)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < CLIENTS; i++)
-		sum += kolk__load_relaxed(&clients[i].answers[host]);
-	return sum;
-}
-
-/* Each of these answers so many more. */
-static bool answer_more(const struct client *clients, const char *digits, uint64_t more)
-{
-	bool all = true;
-
-	for (; *digits != '\0'; digits++) {
-		const int host = *digits - '0';
-		const uint64_t before = answers_of(clients, host);
-
-		all &= WITHIN_MS(20000, answers_of(clients, host) >= before + more);
-	}
-	return all;
-}
-
 /* Its connections are closed, and it answers no more. */
-static bool is_left(const struct client *clients, const struct servers *servers, int host)
+static bool is_left(const struct load *load, const struct servers *servers, int host)
 {
 	uint64_t before;
 
 	if (!WITHIN_MS(20000, kolk__load_relaxed(&servers->open[host]) == 0))
 		return false;
-	before = answers_of(clients, host);
-	return answer_more(clients, "4", 100) && answers_of(clients, host) == before;
+	before = load_answers(load, host);
+	return load_answers_more(load, "4", 100) && load_answers(load, host) == before;
 }
 
-static void change_under_load(const struct client *clients, struct servers *servers)
+static void change_under_load(const struct load *load, struct servers *servers)
 {
-	CHECK(answer_more(clients, "12", 20));
+	CHECK(load_answers_more(load, "12", 20));
 	dns_server_say(&servers->dns, "1234"); /* it grows */
-	CHECK(answer_more(clients, "1234", 20));
+	CHECK(load_answers_more(load, "1234", 20));
 	dns_server_say(&servers->dns, "34"); /* shrinks */
-	CHECK(is_left(clients, servers, 1) && is_left(clients, servers, 2));
-	CHECK(answer_more(clients, "34", 20));
+	CHECK(is_left(load, servers, 1) && is_left(load, servers, 2));
+	CHECK(load_answers_more(load, "34", 20));
 	dns_server_say(&servers->dns, "14"); /* one that went comes back */
-	CHECK(answer_more(clients, "14", 20) && is_left(clients, servers, 3));
+	CHECK(load_answers_more(load, "14", 20) && is_left(load, servers, 3));
 	dns_server_say(&servers->dns, "56"); /* all are others */
-	CHECK(answer_more(clients, "56", 20));
+	CHECK(load_answers_more(load, "56", 20));
 	dns_server_say(&servers->dns, "4");
-	CHECK(answer_more(clients, "4", 20));
-	CHECK(is_left(clients, servers, 1) && is_left(clients, servers, 5) &&
-	      is_left(clients, servers, 6));
+	CHECK(load_answers_more(load, "4", 20));
+	CHECK(is_left(load, servers, 1) && is_left(load, servers, 5) &&
+	      is_left(load, servers, 6));
 }
 
 static void test_changes_under_load(void)
 {
-	static struct client clients[CLIENTS];
+	static struct load load;
 	static struct servers servers;
-	kolk__atomic_u32 stop = { 0 };
 	struct program program;
-	uint64_t lost = 0, sum = 0;
+	uint64_t lost, sum = 0;
 
 	MUST(begin(&program, &servers, "12", ROUTES PLAIN));
-	memset(clients, 0, sizeof clients);
-	for (int i = 0; i < CLIENTS; i++) {
-		clients[i].program = &program;
-		clients[i].stop = &stop;
-		CHECK(pthread_create(&clients[i].thread, NULL, ask_on, &clients[i]) == 0);
-	}
-	change_under_load(clients, &servers);
-	kolk__store_relaxed(&stop, 1);
-	for (int i = 0; i < CLIENTS; i++) {
-		pthread_join(clients[i].thread, NULL);
-		lost += clients[i].lost;
-	}
+	load_begin(&load, &program, CLIENTS);
+	change_under_load(&load, &servers);
+	lost = load_end(&load);
 	for (int i = 0; i < HOSTS; i++)
-		sum += answers_of(clients, i);
+		sum += load_answers(&load, i);
 	tap_note("%llu answers, %llu lost", (unsigned long long)sum, (unsigned long long)lost);
 	CHECK(lost == 0);
 	CHECK(kolk__load_relaxed(&servers.other_hosts) == 0);
