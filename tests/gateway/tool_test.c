@@ -150,7 +150,7 @@ static void a_route_is_checked(void **state)
 		{ "tools: []", "the route has no tools" },
 		{ "tools: [v]", "there is no tool 'v': add it to 'tools' of the file" },
 		{ "tools: [t, u, t]", "the tool 't' is there twice" },
-		{ "tools: [t], pool: web", "a route has one of 'pool', 'balancer', 'tools'" },
+		{ "tools: [t], pool: web", "a route has one of 'pool', 'balancer', 'federation', 'tools'" },
 		{ "tools: [t], mcp: {client_token: pass}", "pooled tools are shown no token" },
 		{ "tools: [t], timeouts: {request: 3s}", "'timeouts' is of a route to a pool" },
 		{ "tools: [t], strip_prefix: true", "'strip_prefix' is of a route to a pool" },

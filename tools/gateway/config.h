@@ -98,7 +98,7 @@ struct gw_access_log_options {
 };
 
 enum gw_action {
-	GW_ACTION_POOL = 0,    /* passed on to a pool, or to one of a balancer */
+	GW_ACTION_POOL = 0,    /* passed on to a pool, to one of a balancer, to those of a federation */
 	GW_ACTION_ANSWER, GW_ACTION_REDIRECT, /* which are in the file */
 	GW_ACTION_TOOLS        /* an MCP server of the gateway's own */
 };
@@ -141,6 +141,7 @@ struct gw_route {
 	const char *const *tools; /* of GW_ACTION_TOOLS: their names, and these: */
 	const struct gw_tool **tool_list;
 	uint32_t tool_count, reserved;
+	struct kolk_config_list federation; /* struct gw_federation_options; empty = none */
 	uint32_t answer_status;  /* answer.status: 200 .. 599; 0 = 200 */
 	uint32_t redirect_status; /* redirect.status: 301, 302, 303, 307, 308; 0 = 302 */
 	const char *answer_body; /* answer.body; NULL = empty */

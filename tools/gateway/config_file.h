@@ -2,12 +2,14 @@
 /*
  * config_file.h - the section `gateway` on its way: read, checked, ready.
  *
- *   config_rows.c      which keys there are, and which field each is
+ *   config_rows.c      which keys there are, and which field each is; config_balancer_rows.c,
+ *                      config_tools_rows.c
  *   config.c           from a file to a configuration, and its end
  *   config_fixed.c     what a program that runs cannot change
  *   config_listen.c    what is wrong with listeners
  *   config_balancer.c  what is wrong with balancers
  *   config_route.c     what is wrong with routes
+ *   config_federation.c  what is wrong with several MCP servers behind a route
  *   config_mcp.c       what is wrong with the authorisation of MCP routes; its texts
  *   config_tool_rules.c what is wrong with rules of tools
  *   config_tenants.c   what is wrong with tenants and trusted proxies
@@ -33,6 +35,9 @@ struct gw_file {
 /* config_rows.c: what a program with this section is. */
 extern const struct kolk_section gw_file_section;
 extern const struct kolk_section gw_file_section_silent; /* `listen` may be missing */
+
+/* config_balancer_rows.c: of an item of `members`, of `balancers`. */
+extern const struct kolk_option_table gw_member_rows, gw_balancer_rows;
 
 /* A configuration that is being checked. */
 struct gw_check {
@@ -67,8 +72,13 @@ void gw_balancers_check(struct gw_check *check);
 void gw_routes_check(struct gw_check *check);
 void gw_pool_check(struct gw_check *check, const struct kolk_config_place *place, const char *name,
 		   bool sessions);
-/* config_mcp.c: mcp.resource of a route, and what is made of it; mcp.client_token. pool: its number. */
-void gw_mcp_route_check(struct gw_check *check, struct gw_route *route, uint32_t pool);
+/* config_federation.c: a route that has `federation`. */
+void gw_federation_check(struct gw_check *check, struct gw_route *route);
+/* config_mcp.c: mcp.resource of a route, and what is made of it. */
+void gw_mcp_route_check(struct gw_check *check, struct gw_route *route);
+/* mcp.client_token with a pool, by its name and number. */
+void gw_mcp_pass_check(struct gw_check *check, const struct gw_route *route, const char *name,
+		       uint32_t pool);
 /* config_tool_rules.c: mcp.tools_* of a route; and, when all else is right, the rules of all routes: */
 void gw_route_tools_check(struct gw_check *check, struct gw_route *route);
 void gw_route_tools_make(struct gw_check *check);

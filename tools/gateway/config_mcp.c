@@ -107,17 +107,16 @@ static void scopes_check(struct gw_check *c, const struct gw_route *route)
 }
 
 /* Nothing that one client's token made may serve another. */
-static void pass_check(struct gw_check *c, const struct gw_route *route, uint32_t pool)
+void gw_mcp_pass_check(struct gw_check *c, const struct gw_route *route, const char *name,
+		       uint32_t pool)
 {
 	const struct kolk_mcp_options *mcp = kolk_config_mcp(c->config, pool);
 
-	if (route->access.client_token == GW_CLIENT_TOKEN_PASS && route->action == GW_ACTION_TOOLS)
-		gw_wrong(c, at(route, "client_token"), "leave it out", "pooled tools are shown no token");
 	if (route->access.client_token != GW_CLIENT_TOKEN_PASS || mcp == NULL)
 		return;
 	if (kolk_config_mcp_token_file(c->config, pool) != NULL)
 		gw_wrong(c, at(route, "client_token"), "leave one of the two out",
-			 "the pool '%s' has a 'token_file'", route->pool);
+			 "the pool '%s' has a 'token_file'", name);
 	if (mcp->transport == KOLK_MCP_STDIO)
 		gw_wrong(c, at(route, "client_token"), "leave it out",
 			 "a child process is shown no token");
@@ -127,10 +126,10 @@ static void pass_check(struct gw_check *c, const struct gw_route *route, uint32_
 	if (mcp->isolation != KOLK_MCP_ISOLATION_SESSION || mcp->sharing != KOLK_MCP_BOUND)
 		gw_wrong(c, at(route, "client_token"),
 			 "write isolation: session and sharing: bound in 'mcp' of the pool",
-			 "clients of the pool '%s' share sessions", route->pool);
+			 "clients of the pool '%s' share sessions", name);
 }
 
-void gw_mcp_route_check(struct gw_check *c, struct gw_route *route, uint32_t pool)
+void gw_mcp_route_check(struct gw_check *c, struct gw_route *route)
 {
 	const char *flaw = route->access.resource != NULL ? url_flaw(route->access.resource) : NULL;
 	uint32_t i = 0;
@@ -148,7 +147,8 @@ void gw_mcp_route_check(struct gw_check *c, struct gw_route *route, uint32_t poo
 			gw_wrong(c, kolk_config_place_entry(at(route, "authorization_servers"), i),
 				 url_flaw(*s), "this is no URL of an issuer");
 	scopes_check(c, route);
-	pass_check(c, route, pool);
+	if (route->action == GW_ACTION_TOOLS && route->access.client_token == GW_CLIENT_TOKEN_PASS)
+		gw_wrong(c, at(route, "client_token"), "leave it out", "pooled tools are shown no token");
 	gw_route_tools_check(c, route);
 	if (flaw == NULL && route->access.resource != NULL)
 		make_texts(c, route);

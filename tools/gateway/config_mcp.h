@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_mcp.h - authorisation of an MCP route and its tools, as the file has them and what is made
+/* config_mcp.h - MCP routes as the file has them: several servers, authorisation, tools, with what is made
  * of it. */
 #ifndef KOLK_GATEWAY_CONFIG_MCP_H
 #define KOLK_GATEWAY_CONFIG_MCP_H
 
+#include <kolk/ops/section.h>
 #include <stdint.h>
 
 #include "tools/gateway/tool_rules.h"
@@ -18,6 +19,17 @@ enum { GW_MCP_CACHE_MAX = 4 << 20 };
 enum gw_client_token {
 	GW_CLIENT_TOKEN_STRIP = 0, /* it stays here */
 	GW_CLIENT_TOKEN_PASS       /* the server is shown it: it is the same resource */
+};
+
+enum { GW_FEDERATION_MAX = 32, GW_PREFIX_SIZE = 33 };
+#define GW_FEDERATION_TIMEOUT_NS (10 * KOLK_S_NS)
+
+/* An item of `federation` of a route: one of several MCP servers behind it. */
+struct gw_federation_options {
+	uint64_t timeout_ns;   /* lists wait for it so long; 0 = GW_FEDERATION_TIMEOUT_NS */
+	const char *pool;
+	const char *prefix;    /* of its names; NULL in the file = the pool's name */
+	const struct kolk_config_place *place;
 };
 
 struct gw_mcp_access {

@@ -161,15 +161,18 @@ static void mcp_check(struct gw_check *c, struct gw_route *route)
 	const struct kolk_config_place *place = kolk_config_place(route->place, "mcp");
 	uint32_t i;
 
-	if (route->action == GW_ACTION_TOOLS)
-		gw_mcp_route_check(c, route, UINT32_MAX);
+	if (route->action == GW_ACTION_TOOLS || route->federation.count > 0)
+		gw_mcp_route_check(c, route);
 	else if (route->pool == NULL)
-		gw_wrong(c, place, "leave it out", "'mcp' is of a route with a 'pool' or 'tools'");
+		gw_wrong(c, place, "leave it out",
+			 "'mcp' is of a route with a 'pool', a 'federation' or 'tools'");
 	else if (gw_config_pool(c->config, route->pool, &i) != NULL && kolk_config_mcp(c->config, i) == NULL)
 		gw_wrong(c, place, "write 'protocol: mcp' in the pool",
 			 "the pool '%s' is no MCP server's", route->pool);
 	else
-		gw_mcp_route_check(c, route, i);
+		gw_mcp_route_check(c, route);
+	if (route->pool != NULL && gw_config_pool(c->config, route->pool, &i) != NULL)
+		gw_mcp_pass_check(c, route, route->pool, i);
 }
 
 static void balancer_check(struct gw_check *c, const struct gw_route *route)
@@ -221,8 +224,8 @@ static void action_check(struct gw_check *c, struct gw_route *route)
 		const char *key;
 		enum gw_action action;
 	} actions[] = { { "pool", GW_ACTION_POOL }, { "balancer", GW_ACTION_POOL },
-			{ "answer", GW_ACTION_ANSWER }, { "redirect", GW_ACTION_REDIRECT },
-			{ "tools", GW_ACTION_TOOLS } };
+			{ "federation", GW_ACTION_POOL }, { "answer", GW_ACTION_ANSWER },
+			{ "redirect", GW_ACTION_REDIRECT }, { "tools", GW_ACTION_TOOLS } };
 	uint32_t count = 0;
 
 	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
@@ -233,16 +236,19 @@ static void action_check(struct gw_check *c, struct gw_route *route)
 		else
 			gw_wrong(c, kolk_config_place(route->place, actions[i].key),
 				 "leave one of them out",
-				 "a route has one of 'pool', 'balancer', 'tools', 'answer' and "
+				 "a route has one of 'pool', 'balancer', 'federation', 'tools', 'answer' and "
 				 "'redirect'");
 	}
 	if (count == 0)
 		gw_wrong(c, route->place, "write pool: NAME",
-			 "'pool' is missing here, or 'balancer', 'tools', 'answer' or 'redirect'");
+			 "'pool' is missing here, or 'balancer', 'federation', 'tools', 'answer' or "
+			 "'redirect'");
 	if (route->action == GW_ACTION_POOL && route->pool != NULL)
 		gw_pool_check(c, route->place, route->pool, true);
 	if (route->action == GW_ACTION_POOL && route->balancer != NULL)
 		balancer_check(c, route);
+	if (is_set(route, "federation"))
+		gw_federation_check(c, route);
 	if (is_set(route, "tools"))
 		gw_tools_route_check(c, route);
 	if (is_set(route, "mcp"))

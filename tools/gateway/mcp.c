@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "tools/gateway/mcp_dialog.h"
+#include "tools/gateway/mcp_federation.h"
 #include "tools/gateway/say.h"
 #include "tools/gateway/tool_server.h"
 
@@ -169,8 +170,11 @@ void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
 	struct gw_mcp *mcp = gateway->mcp;
 
 	for (uint32_t i = 0; i < view->config->route_count; i++) {
+		struct gw_mcp_pool *several = gw_mcp_federation_of(gateway, view->targets[i].route);
 		uint32_t tools = gw_tools_of_route(view->config, view->targets[i].route);
 
+		if (several != NULL)
+			bind(&view->targets[i], several);
 		for (uint32_t j = 0; view->targets[i].route->pool != NULL && j < mcp->tools_at; j++)
 			if (strcmp(mcp->pools[j].name, view->targets[i].route->pool) == 0)
 				bind(&view->targets[i], &mcp->pools[j]);
@@ -262,6 +266,7 @@ static void close_loop(struct gw_loop *loop, void *user)
 	struct gw_mcp_session *next;
 
 	(void)user;
+	loop->mcp->closing = true; /* one that is closed closes no others */
 	for (struct gw_mcp_session *session = loop->mcp->all; session != NULL; session = next) {
 		next = session->next;
 		gw_mcp_session_close(session);
@@ -321,6 +326,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 		free(gateway->loops[i].mcp->slots);
 		free(gateway->loops[i].mcp);
 	}
+	gw_mcp_federations_free(mcp);
 	explicit_bzero(mcp->key, sizeof mcp->key);
 	free(mcp->pools);
 	free(mcp);

@@ -8,7 +8,7 @@
  *   mcp_call.c     between the two loops of a call
  *   mcp_begin.c    what it asks of the server
  *   mcp_answer.c   what comes back
- *   mcp_session.c  sessions of clients
+ *   mcp_session.h  sessions of clients
  *   mcp_id.h       the ids of sessions
  *   mcp_token.h    the tokens that servers are shown
  *   mcp_stdio.h    a client at standard input and output
@@ -20,6 +20,7 @@
  *   tool_server.h  servers of the gateway's own
  *   mcp_legacy.h   such requests that want log messages, or listen
  *   mcp_tools.h    tools that a client may not have
+ *   mcp_federation.h  several servers behind one route
  *   mcp_cached.h   answers that are kept; mcp_cache.h: where
  *
  *   front ── to_home ──► home ──► kolk/mcp.h ──► server
@@ -67,32 +68,19 @@ struct gw_mcp_pool {
 	uint32_t suspended_max;      /* calls of a tenant that wait for clients; unless the route says */
 	bool may_be_stateless, calls_alone; /* `era: auto`; each of calls has a session of its own */
 	bool local;                  /* the gateway's own: tool_server.h */
+	struct gw_mcp_federation *federation; /* its servers are others; NULL = it is an upstream */
 };
 
 struct gw_mcp {
 	struct gw_mcp_pool *pools;   /* those of `pools`, then those of routes with tools: from tools_at */
 	uint32_t count, tools_at;
 	struct gw_tools *tools;      /* tool_server.h; NULL = no route has any */
+	KOLK__ATOMIC(struct gw_mcp_federation *) federations; /* W: bind, under reload_lock */
 	uint8_t key[32];             /* of ids; random */
 };
 
 struct gw_mcp_call;
-
-/* A session of a client. Its home's. */
-struct gw_mcp_session {
-	struct gw_mcp_session *next, **at; /* in loop->mcp->all */
-	struct gw_loop *loop;
-	struct gw_mcp_pool *pool;
-	struct kolk_mcp_client *client; /* NULL = it is being closed */
-	struct gw_mcp_call *calls;   /* under way */
-	uint64_t generation;         /* of its slot; 0 = no id leads to it */
-	uint32_t slot, arrays;       /* arrays: 1 = its client may send some (2025-03-26) */
-	uint64_t used_ns;
-	struct kolk_timer idle;
-	const struct gw_mcp_holder *holder; /* whose token its server is shown; NULL = nobody's */
-	bool retired;                /* another's is now: it ends with its last call */
-	struct gw_mcp_adapted *adapted; /* its server has no sessions; NULL = it has */
-};
+struct gw_mcp_session;
 
 /* What a loop has. */
 struct gw_mcp_loop {
@@ -103,6 +91,8 @@ struct gw_mcp_loop {
 	uint64_t generation;         /* the last one */
 	struct gw_mcp_call *alone;   /* calls without a session */
 	bool draining;               /* streams that only listen end */
+	bool closing;                /* all sessions are being closed */
+	uint64_t asked;              /* the last id of a request to a client */
 };
 
 enum gw_mcp_kind {
@@ -113,6 +103,7 @@ enum gw_mcp_kind {
 /* A request of the server to the client that was not answered yet. */
 struct gw_mcp_ask {
 	struct gw_mcp_ask *next;
+	uint64_t shown;              /* its id for the client; 0 = the server's */
 	size_t size;
 	char id[];                   /* JSON */
 };
@@ -165,6 +156,10 @@ struct gw_mcp_call {
 	struct gw_mcp_cache *cache;  /* of its route; NULL = none */
 	struct gw_mcp_cache_key *cached; /* its answer may be kept; NULL = not */
 	struct gw_mcp_batch *batch;  /* the array that it is, or is a message of; NULL = none */
+	struct gw_mcp_fanout *fanout; /* of a federation: that it became, or is a part of; NULL = none */
+	struct gw_pipe rewritten;    /* its message as a server of a federation gets it; empty = body's */
+	uint32_t member;             /* which server of its federation it is for */
+	enum kolk_err ended;         /* how it ended at the server */
 
 	pthread_mutex_t lock;
 	/* Under it. */
@@ -216,6 +211,9 @@ void gw_mcp_call_give(struct gw_mcp_call *call);
 /* Front has room again, or is gone. */
 void gw_mcp_call_wake(struct gw_mcp_call *call);
 void gw_mcp_call_unref(struct gw_mcp_call *call);
+/* Another call of the same client, in the same session, of whose home its front is: without a message.
+ * NULL = no memory. */
+struct gw_mcp_call *gw_mcp_call_split(const struct gw_mcp_call *whole);
 /* The rest is home's. Front is told that there is something in `out`. */
 void gw_mcp_call_tell(struct gw_mcp_call *call);
 bool gw_mcp_call_is_gone(struct gw_mcp_call *call);
@@ -242,20 +240,6 @@ void gw_mcp_call_discover(struct gw_mcp_call *call);
 extern const struct kolk_mcp_handler gw_mcp_handler; /* user is the call */
 extern const struct kolk_mcp_handler gw_mcp_handler_alone; /* of a call without a session */
 
-/* ---- mcp_session.c, on its home */
-
-/* The version that its server is asked for; NULL = the library's. */
-const char *gw_mcp_version_asked(const struct kolk_mcp_envelope *message);
-struct gw_mcp_session *gw_mcp_session_make(struct gw_mcp_call *call, enum kolk_err *err);
-/* It gets an id. False = there are too many. */
-bool gw_mcp_session_enter(struct gw_mcp_session *session);
-/* NULL = there is none. */
-struct gw_mcp_session *gw_mcp_session_find(struct gw_mcp_call *call);
-void gw_mcp_session_add(struct gw_mcp_session *session, struct gw_mcp_call *call);
-void gw_mcp_session_remove(struct gw_mcp_call *call);
-/* It begins nothing any more, and ends with its last call. */
-void gw_mcp_session_retire(struct gw_mcp_session *session);
-/* No id leads to it; it ends with its last call. */
-void gw_mcp_session_close(struct gw_mcp_session *session);
+#include "tools/gateway/mcp_session.h"
 
 #endif

@@ -31,7 +31,6 @@ enum { GW_MCP_WATCHED_MAX = 1024 };
 
 /* What a session with such a server keeps instead of it. */
 struct gw_mcp_adapted {
-	uint64_t asked;              /* the last id of a request to the client */
 	struct gw_pipe log_level;    /* a string of JSON; empty = none was set */
 	struct gw_pipe *watched;     /* the URIs that it subscribed to: strings of JSON */
 	uint32_t watched_count;
@@ -54,8 +53,8 @@ bool gw_mcp_adapt_end(struct gw_mcp_call *call, const struct kolk_mcp_result *re
 
 /* True: its result requires input, and the client is asked; or it cannot be. */
 bool gw_mcp_input_required(struct gw_mcp_call *call, const struct kolk_mcp_result *result);
-/* The client answers. */
-void gw_mcp_input_reply(struct gw_mcp_call *call);
+/* The client answers: false = nothing of this session. */
+bool gw_mcp_input_reply(struct gw_mcp_session *session, const struct kolk_mcp_envelope *answer);
 /* The client cancels one that waits for it. */
 void gw_mcp_input_cancel(struct gw_mcp_call *call);
 /* Those of a session that wait are cancelled. */

@@ -3,6 +3,7 @@
  * mcp_answer.c - what an MCP server says to a call, on the call's home: it goes to `out`, as events
  * when something precedes the answer, otherwise as JSON.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_cached.h"
 #include "tools/gateway/mcp_child.h"
+#include "tools/gateway/mcp_federation.h"
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_stdio.h"
@@ -59,6 +61,10 @@ void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *m
 
 	if (!is_word(message))
 		return;
+	if (gw_mcp_fanout_has(call)) {
+		gw_mcp_fanout_pass(call, message);
+		return;
+	}
 	pthread_mutex_lock(&call->lock);
 	call->stream = true;
 	if (!call->gone)
@@ -113,8 +119,10 @@ static void on_notification(void *user, struct kolk_mcp_call *back,
 static void on_request(void *user, struct kolk_mcp_call *back,
 		       const struct kolk_mcp_message *message)
 {
+	struct kolk_mcp_message shown = *message;
 	struct gw_mcp_call *call = user;
 	struct gw_mcp_ask *ask;
+	char id[24];
 
 	(void)back;
 	ask = call->kind != GW_MCP_INITIALIZE ? malloc(sizeof *ask + message->id_size) : NULL;
@@ -122,9 +130,16 @@ static void on_request(void *user, struct kolk_mcp_call *back,
 		return; /* the server waits in vain */
 	ask->size = message->id_size;
 	memcpy(ask->id, message->id, message->id_size);
+	ask->shown = 0;
 	ask->next = call->asks;
 	call->asks = ask;
-	gw_mcp_call_pass(call, message);
+	if (call->session != NULL && call->session->in_federation) {
+		ask->shown = ++call->home->mcp->asked;
+		shown.id = id;
+		shown.id_size = (size_t)snprintf(id, sizeof id, "%llu",
+						 (unsigned long long)ask->shown);
+	}
+	gw_mcp_call_pass(call, &shown);
 }
 
 /* A stream that only listens is one as soon as the server says so. */
@@ -148,7 +163,7 @@ static uint32_t status_of(const struct gw_mcp_call *call, const struct kolk_mcp_
 	if (call->passes && (result->status == 401 || result->status == 403))
 		return result->status; /* the client was refused, not the gateway */
 	if (result->lost)
-		return 404;
+		return call->session != NULL && call->session->in_federation ? 502 : 404;
 	if (call->session != NULL && call->session->adapted != NULL && result->error != NULL)
 		return 200; /* to such clients 404 says that the session is lost */
 	if (call->modern && result->error_code == -32601)
@@ -169,7 +184,7 @@ static bool is_subscription(const struct gw_mcp_call *call)
 static bool write_answer(struct gw_mcp_call *call, const char *member, struct kolk_mcp_part value)
 {
 	const bool adapted = call->modern && !call->suspends && !is_subscription(call) &&
-			     strcmp(member, "result") == 0 &&
+			     strcmp(member, "result") == 0 && call->pool->federation == NULL &&
 			     kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY;
 	const struct gw_mcp_message answer = { .id = call->message.id, .member = member,
 					       .first = adapted ? gw_mcp_modern_members(call) : NULL,
@@ -285,6 +300,7 @@ void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *res
 	const struct kolk_mcp_part value = { result->result, result->result_size };
 	const struct kolk_mcp_part error = { result->error, result->error_size };
 
+	call->ended = result->err;
 	keep_challenge(call, result);
 	if (call->kind == GW_MCP_INITIALIZE && !take_session(call, result)) {
 		gw_mcp_call_refuse(call, 503, "there are too many sessions");

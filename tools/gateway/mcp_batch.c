@@ -266,45 +266,23 @@ static void take(void *user, const struct kolk_mcp_envelope *message)
 {
 	struct gw_mcp_batch *batch = user;
 	const struct gw_mcp_call *whole = batch->whole;
-	size_t tenant_size = strlen(whole->tenant) + 1;
 	struct gw_mcp_call *call;
 
 	if (message->fault != NULL) {
 		batch->fault = *message;
 		return;
 	}
-	call = calloc(1, sizeof *call + tenant_size);
+	call = gw_mcp_call_split(whole);
 	if (call == NULL) {
 		no_memory(batch);
 		return;
 	}
-	pthread_mutex_init(&call->lock, NULL);
-	call->refs = 1;
 	call->batch = batch;
 	call->message = *message;
-	call->pool = whole->pool;
-	call->front = call->home = whole->home;
-	call->slot = whole->slot;
-	call->generation = whole->generation;
-	call->route = whole->route;
-	call->deadline_ns = whole->deadline_ns;
-	call->suspend_ns = whole->suspend_ns;
-	call->suspended_max = whole->suspended_max;
-	memcpy(call->tenant, whole->tenant, tenant_size);
 	call->kind = message->method[0] == '\0' ? GW_MCP_REPLY :
 		     message->id.size == 0     ? GW_MCP_NOTIFICATION : GW_MCP_REQUEST;
 	batch->requests += call->kind == GW_MCP_REQUEST;
 	batch->calls[batch->count++] = call;
-	memcpy(call->principal, whole->principal, sizeof call->principal);
-	call->passes = whole->passes;
-	call->tools = gw_tool_rules_ref(whole->tools);
-	call->token = whole->token != NULL ? strdup(whole->token) : NULL;
-	if (whole->token != NULL && call->token == NULL)
-		no_memory(batch);
-	call->field_text.secret = whole->field_text.secret;
-	if (gw_pipe_push(&call->field_text, whole->field_text.data + whole->field_text.begin,
-			 whole->field_text.size))
-		call->field_count = whole->field_count;
 }
 
 static bool same_id(struct kolk_mcp_part a, struct kolk_mcp_part b)

@@ -10,6 +10,7 @@
 #include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_client.h"
 #include "tools/gateway/mcp_dialog.h"
+#include "tools/gateway/mcp_federation.h"
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_modern.h"
 #include "tools/gateway/mcp_tools.h"
@@ -120,48 +121,6 @@ static void listen(struct gw_mcp_call *call)
 		gw_mcp_handler.head(call, call->back, &(struct kolk_http_head){ .status = 200 });
 }
 
-/* The client answers what the server asked. */
-static void reply(struct gw_mcp_call *call)
-{
-	const struct kolk_mcp_envelope *message = &call->message;
-	struct kolk_mcp_result answer = KOLK_INIT(kolk_mcp_result);
-	struct gw_mcp_call *asked = call->session->calls;
-	struct gw_mcp_ask **at = NULL, *ask = NULL;
-
-	for (; asked != NULL && ask == NULL; asked = ask == NULL ? asked->next : asked)
-		for (at = &asked->asks; *at != NULL && ask == NULL; at = ask == NULL ? &(*at)->next : at)
-			if ((*at)->size == message->id.size &&
-			    memcmp((*at)->id, message->id.data, message->id.size) == 0)
-				ask = *at;
-	answer.result = message->result.data;
-	answer.result_size = message->result.size;
-	answer.error = message->error.data;
-	answer.error_size = message->error.size;
-	if (ask != NULL) { /* otherwise it comes too late */
-		*at = ask->next;
-		if (asked->back != NULL)
-			(void)kolk_mcp_reply(asked->back, ask->id, ask->size, &answer);
-		free(ask);
-	}
-	gw_mcp_call_finish(call, 202);
-}
-
-static void cancel(struct gw_mcp_call *call)
-{
-	const struct kolk_mcp_part *id = &call->message.request_id;
-
-	for (struct gw_mcp_call *other = call->session->calls; other != NULL; other = other->next)
-		if (other->kind == GW_MCP_REQUEST && other->message.id.size == id->size &&
-		    memcmp(other->message.id.data, id->data, id->size) == 0) {
-			if (other->back != NULL)
-				kolk_mcp_cancel(other->back);
-			else
-				gw_mcp_input_cancel(other);
-			break;
-		}
-	gw_mcp_call_finish(call, 202);
-}
-
 void gw_mcp_call_list(struct gw_mcp_call *call)
 {
 	call->at = &call->home->mcp->alone;
@@ -230,7 +189,10 @@ bool gw_mcp_call_reopen(struct gw_mcp_call *call)
 		return false;
 	if (session != NULL && call->kind != GW_MCP_INITIALIZE) {
 		gw_mcp_session_retire(session);
-		gw_mcp_call_refuse(call, 404, "there is no such session");
+		if (session->in_federation) /* the client's own is there */
+			gw_mcp_call_refuse(call, 502, "the session with the server has ended");
+		else
+			gw_mcp_call_refuse(call, 404, "there is no such session");
 		return true;
 	}
 	call->reopened = true;
@@ -250,6 +212,8 @@ void gw_mcp_call_begin(struct gw_mcp_call *call)
 	struct gw_mcp_session *session;
 
 	if (call->modern && gw_mcp_tools_refuse(call))
+		return;
+	if (call->pool->federation != NULL && gw_mcp_federation_begin(call))
 		return;
 	if (call->continues) {
 		gw_mcp_dialog_continue(call);
@@ -280,12 +244,12 @@ void gw_mcp_call_begin(struct gw_mcp_call *call)
 	} else if (call->kind == GW_MCP_DELETE) {
 		gw_mcp_session_close(session);
 		gw_mcp_call_finish(call, 200);
-	} else if (call->kind == GW_MCP_REPLY && session->adapted != NULL) {
-		gw_mcp_input_reply(call);
 	} else if (call->kind == GW_MCP_REPLY) {
-		reply(call);
+		(void)gw_mcp_session_reply(session, &call->message);
+		gw_mcp_call_finish(call, 202);
 	} else if (strcmp(call->message.method, "notifications/cancelled") == 0) {
-		cancel(call);
+		(void)gw_mcp_session_cancel(session, call->message.request_id);
+		gw_mcp_call_finish(call, 202);
 	} else if (strcmp(call->message.method, "notifications/initialized") == 0) {
 		gw_mcp_call_finish(call, 202); /* the server was told when the session was made */
 	} else if (session->adapted != NULL) {

@@ -142,12 +142,18 @@ static bool put_client(struct gw_pipe *out, const struct gw_mcp_call *call)
 	       (token.size == 0 || gw_sha256(&token, digest)) && put_digest(out, digest);
 }
 
+/* Routes to several servers have one cache. */
+static bool put_pool(struct gw_pipe *out, const struct gw_mcp_call *call)
+{
+	return put_part(out, (struct kolk_mcp_part){ call->pool->name, strlen(call->pool->name) });
+}
+
 /* False: no result may be kept for it. */
 static bool make_key(const struct gw_mcp_call *call, const struct method *method,
 		     struct gw_mcp_cache_key *key)
 {
 	struct gw_pipe who = { .data = NULL }, what = { .data = NULL };
-	bool ok = put_client(&who, call) && digest_of(&who, key->who) &&
+	bool ok = put_client(&who, call) && digest_of(&who, key->who) && put_pool(&what, call) &&
 		  put_request(&what, call, method) && put_holder(&what, call) &&
 		  (!call->passes || put_digest(&what, key->who)) && digest_of(&what, key->what);
 

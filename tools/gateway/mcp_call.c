@@ -6,6 +6,7 @@
 
 #include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_batch.h"
+#include "tools/gateway/mcp_federation.h"
 
 /* ---- lives */
 
@@ -20,6 +21,7 @@ static void free_call(struct gw_mcp_call *call)
 	gw_pipe_free(&call->body);
 	gw_pipe_free(&call->out);
 	gw_pipe_free(&call->params);
+	gw_pipe_free(&call->rewritten);
 	if (call->token != NULL)
 		explicit_bzero(call->token, strlen(call->token));
 	gw_pipe_free(&call->field_text);
@@ -43,6 +45,48 @@ void gw_mcp_call_unref(struct gw_mcp_call *call)
 	pthread_mutex_unlock(&call->lock);
 	if (last)
 		free_call(call);
+}
+
+static void copy_fields(struct gw_mcp_call *call, const struct gw_mcp_call *whole)
+{
+	const struct gw_pipe *fields = &whole->field_text;
+
+	call->field_text.secret = fields->secret;
+	if (gw_pipe_push(&call->field_text, fields->data + fields->begin, fields->size))
+		call->field_count = whole->field_count;
+}
+
+struct gw_mcp_call *gw_mcp_call_split(const struct gw_mcp_call *whole)
+{
+	size_t tenant_size = strlen(whole->tenant) + 1;
+	struct gw_mcp_call *call = calloc(1, sizeof *call + tenant_size);
+
+	if (call == NULL)
+		return NULL;
+	pthread_mutex_init(&call->lock, NULL);
+	call->refs = 1;
+	call->message.size = sizeof call->message;
+	call->modern = whole->modern;
+	call->pool = whole->pool;
+	call->front = call->home = whole->home;
+	call->slot = whole->slot;
+	call->generation = whole->generation;
+	call->route = whole->route;
+	call->deadline_ns = whole->deadline_ns;
+	call->suspend_ns = whole->suspend_ns;
+	call->suspended_max = whole->suspended_max;
+	memcpy(call->tenant, whole->tenant, tenant_size);
+	memcpy(call->principal, whole->principal, sizeof call->principal);
+	call->passes = whole->passes;
+	call->token = whole->token != NULL ? strdup(whole->token) : NULL;
+	if (whole->token != NULL && call->token == NULL) {
+		gw_mcp_call_unref(call);
+		return NULL;
+	}
+	copy_fields(call, whole);
+	call->cache = gw_mcp_cache_ref(whole->cache);
+	call->tools = gw_tool_rules_ref(whole->tools);
+	return call;
 }
 
 /* ---- from home to front */
@@ -83,6 +127,10 @@ void gw_mcp_call_tell(struct gw_mcp_call *call)
 {
 	bool post;
 
+	if (gw_mcp_fanout_has(call)) {
+		gw_mcp_fanout_turn(call);
+		return;
+	}
 	if (gw_mcp_batch_has(call)) {
 		gw_mcp_batch_turn(call->batch);
 		return;
@@ -167,6 +215,10 @@ static void turn(struct gw_mcp_call *call)
 	pthread_mutex_unlock(&call->lock);
 	if (call->batch != NULL && call->kind == GW_MCP_BATCH)
 		gw_mcp_batch_turn(call->batch);
+	if (call->fanout != NULL && !gw_mcp_fanout_has(call)) {
+		gw_mcp_fanout_wake(call->fanout, gone);
+		return;
+	}
 	if (call->back == NULL)
 		return;
 	if (resume)

@@ -179,7 +179,7 @@ static bool ask(struct gw_mcp_call *call, const struct gw_json_member *needed)
 		at = &(*at)->next;
 	*at = input;
 	call->asking->missing++;
-	input->id = ++call->session->adapted->asked;
+	input->id = ++call->home->mcp->asked;
 	if (method.size < 3 || method.data[0] != '"' ||
 	    memchr(method.data, '\\', method.size) != NULL ||
 	    !gw_pipe_push(&input->key, needed->name.data, needed->name.size))
@@ -271,19 +271,18 @@ static void take(struct gw_mcp_call *asked, struct gw_mcp_input *input, struct k
 		repeat(asked);
 }
 
-void gw_mcp_input_reply(struct gw_mcp_call *call)
+bool gw_mcp_input_reply(struct gw_mcp_session *session, const struct kolk_mcp_envelope *answer)
 {
-	const struct kolk_mcp_envelope *message = &call->message;
-	struct gw_mcp_call *asked = call->session->calls;
+	struct gw_mcp_call *asked = session->calls;
 	struct gw_mcp_input *input = NULL;
 
 	for (; asked != NULL && input == NULL; asked = input == NULL ? asked->next : asked)
-		input = find(asked, message->id);
-	if (input != NULL && message->error.size > 0) /* NULL: it comes too late */
-		fail(asked, message->error);
+		input = find(asked, answer->id);
+	if (input != NULL && answer->error.size > 0) /* NULL: it comes too late */
+		fail(asked, answer->error);
 	else if (input != NULL)
-		take(asked, input, message->result);
-	gw_mcp_call_finish(call, 202);
+		take(asked, input, answer->result);
+	return input != NULL;
 }
 
 /* ---- the end before the server's */

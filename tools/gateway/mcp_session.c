@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mcp_session.c - sessions of clients: each is a client of its own of the upstream (kolk/mcp.h). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_client.h"
+#include "tools/gateway/mcp_federation.h"
 
 /* ---- made */
 
@@ -60,6 +62,15 @@ static enum kolk_err open_client(struct gw_mcp_session *session, struct gw_mcp_c
 	return err;
 }
 
+static void list(struct gw_mcp_loop *mcp, struct gw_mcp_session *session)
+{
+	session->at = &mcp->all;
+	session->next = mcp->all;
+	if (session->next != NULL)
+		session->next->at = &session->next;
+	mcp->all = session;
+}
+
 struct gw_mcp_session *gw_mcp_session_make(struct gw_mcp_call *call, enum kolk_err *err)
 {
 	struct gw_mcp_session *session = calloc(1, sizeof *session);
@@ -80,24 +91,44 @@ struct gw_mcp_session *gw_mcp_session_make(struct gw_mcp_call *call, enum kolk_e
 		free(session);
 		return NULL;
 	}
-	session->at = &mcp->all;
-	session->next = mcp->all;
-	if (session->next != NULL)
-		session->next->at = &session->next;
-	mcp->all = session;
+	list(mcp, session);
+	return session;
+}
+
+struct gw_mcp_session *gw_mcp_session_make_federated(struct gw_mcp_call *call)
+{
+	struct gw_mcp_session *session = calloc(1, sizeof *session);
+
+	if (session == NULL)
+		return NULL;
+	session->loop = call->home;
+	session->pool = call->pool;
+	session->federated = gw_mcp_federated_make(call);
+	if (session->federated == NULL) {
+		free(session);
+		return NULL;
+	}
+	list(call->home->mcp, session);
 	return session;
 }
 
 /* ---- ended */
 
+static bool is_open(const struct gw_mcp_session *session)
+{
+	return session->client != NULL ||
+	       (session->federated != NULL && !session->federated->closed);
+}
+
 static void free_if_over(struct gw_mcp_session *session)
 {
-	if (session->client != NULL || session->calls != NULL)
+	if (is_open(session) || session->calls != NULL)
 		return;
 	*session->at = session->next;
 	if (session->next != NULL)
 		session->next->at = session->at;
 	gw_mcp_adapted_free(session->adapted);
+	gw_mcp_federated_free(session->federated);
 	free(session);
 }
 
@@ -106,7 +137,7 @@ void gw_mcp_session_close(struct gw_mcp_session *session)
 	struct gw_mcp_loop *mcp = session->loop->mcp;
 	struct kolk_mcp_client *client = session->client;
 
-	if (client == NULL)
+	if (!is_open(session))
 		return;
 	kolk_timer_stop(&session->idle);
 	if (session->generation != 0) {
@@ -117,8 +148,17 @@ void gw_mcp_session_close(struct gw_mcp_session *session)
 	session->retired = false; /* its last call does not close it once more */
 	gw_mcp_input_close(session);
 	session->client = NULL;
-	kolk_mcp_client_close(client); /* its calls end from step */
+	if (session->federated != NULL)
+		gw_mcp_federated_close(session);
+	else
+		kolk_mcp_client_close(client); /* its calls end from step */
 	free_if_over(session);
+}
+
+static bool is_busy(const struct gw_mcp_session *session)
+{
+	return session->calls != NULL ||
+	       (session->federated != NULL && gw_mcp_federated_is_busy(session));
 }
 
 /* It is put off by calls, and by what is under way. */
@@ -128,7 +168,7 @@ static void on_idle(struct kolk_timer *timer, void *user)
 	uint64_t due_ns = session->used_ns + session->pool->idle_timeout_ns;
 	uint64_t now_ns = kolk_loop_now(session->loop->loop);
 
-	if (session->calls == NULL && now_ns >= due_ns) {
+	if (!is_busy(session) && now_ns >= due_ns) {
 		gw_mcp_session_close(session);
 		return;
 	}
@@ -240,4 +280,55 @@ void gw_mcp_session_remove(struct gw_mcp_call *call)
 		gw_mcp_session_close(session);
 	else
 		free_if_over(session);
+}
+
+/* ---- what the client says of calls */
+
+static bool is_id(const struct gw_mcp_ask *ask, struct kolk_mcp_part id)
+{
+	char text[24];
+
+	if (ask->shown == 0)
+		return ask->size == id.size && memcmp(ask->id, id.data, id.size) == 0;
+	return (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)ask->shown) ==
+		       id.size && memcmp(text, id.data, id.size) == 0;
+}
+
+bool gw_mcp_session_reply(struct gw_mcp_session *session, const struct kolk_mcp_envelope *answer)
+{
+	struct kolk_mcp_result result = KOLK_INIT(kolk_mcp_result);
+	struct gw_mcp_call *asked = session->calls;
+	struct gw_mcp_ask **at = NULL, *ask = NULL;
+
+	if (session->adapted != NULL)
+		return gw_mcp_input_reply(session, answer);
+	for (; asked != NULL && ask == NULL; asked = ask == NULL ? asked->next : asked)
+		for (at = &asked->asks; *at != NULL && ask == NULL; at = ask == NULL ? &(*at)->next : at)
+			if (is_id(*at, answer->id))
+				ask = *at;
+	if (ask == NULL)
+		return false; /* it comes too late */
+	result.result = answer->result.data;
+	result.result_size = answer->result.size;
+	result.error = answer->error.data;
+	result.error_size = answer->error.size;
+	*at = ask->next;
+	if (asked->back != NULL)
+		(void)kolk_mcp_reply(asked->back, ask->id, ask->size, &result);
+	free(ask);
+	return true;
+}
+
+bool gw_mcp_session_cancel(struct gw_mcp_session *session, struct kolk_mcp_part id)
+{
+	struct gw_mcp_call *call = session->calls;
+
+	while (call != NULL && !(call->kind == GW_MCP_REQUEST && call->message.id.size == id.size &&
+				 memcmp(call->message.id.data, id.data, id.size) == 0))
+		call = call->next;
+	if (call != NULL && call->back != NULL)
+		kolk_mcp_cancel(call->back);
+	else if (call != NULL)
+		gw_mcp_input_cancel(call);
+	return call != NULL;
 }

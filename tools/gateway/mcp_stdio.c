@@ -334,7 +334,8 @@ static bool is_mcp(const struct gw_config *config, const struct gw_route *route)
 bool gw_stdio_check(const struct gw_config *config, const char *path)
 {
 	for (uint32_t i = 0; i < config->route_count; i++)
-		if (is_path(path, &config->routes[i]) && is_mcp(config, &config->routes[i]))
+		if (is_path(path, &config->routes[i]) &&
+		    (is_mcp(config, &config->routes[i]) || config->routes[i].federation.count > 0))
 			return true;
 	fprintf(stderr, "kolk-gateway: no route to a pool of protocol mcp, or with tools, has the path %s\n", path);
 	return false;

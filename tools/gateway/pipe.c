@@ -74,6 +74,11 @@ bool gw_pipe_push(struct gw_pipe *pipe, const void *data, size_t size)
 	return true;
 }
 
+bool gw_pipe_put(struct gw_pipe *pipe, const char *text)
+{
+	return text[0] == '\0' || gw_pipe_push(pipe, text, strlen(text));
+}
+
 size_t gw_pipe_take(struct gw_pipe *pipe, void *buffer, size_t capacity)
 {
 	size_t size = pipe->size < capacity ? pipe->size : capacity;

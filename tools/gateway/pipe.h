@@ -27,6 +27,8 @@ char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size);
 void gw_pipe_commit(struct gw_pipe *pipe, size_t size);
 /* Both at once, of bytes that are elsewhere. */
 bool gw_pipe_push(struct gw_pipe *pipe, const void *data, size_t size);
+/* A text, without its NUL. */
+bool gw_pipe_put(struct gw_pipe *pipe, const char *text);
 /* Fetch at most capacity bytes; how many. Moves nothing. */
 size_t gw_pipe_take(struct gw_pipe *pipe, void *buffer, size_t capacity);
 /* So many bytes were used in their place. */

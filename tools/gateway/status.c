@@ -11,8 +11,6 @@
 #include <stdlib.h>
 
 #include "tools/gateway/jwks_url.h"
-#include "tools/gateway/mcp.h"
-#include "tools/gateway/mcp_child.h"
 #include "tools/gateway/proxy.h"
 
 static const char *const outcome_names[GW_OUTCOMES] = {
@@ -74,11 +72,6 @@ void gw_status_refused(struct gw_loop *loop, uint32_t status)
 
 /* ---- JSON: what finds no memory is left out, as in the library's */
 
-static void put(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new_nocheck(object, key, json_integer((json_int_t)value));
-}
-
 static uint64_t sum_of(const uint64_t *counts, uint32_t size)
 {
 	uint64_t sum = 0;
@@ -93,7 +86,7 @@ static json_t *parts(const uint64_t *counts, const char *const *names, uint32_t 
 	json_t *object = json_object();
 
 	for (uint32_t i = 0; i < size; i++)
-		put(object, names[i], counts[i]);
+		gw_status_put(object, names[i], counts[i]);
 	return object;
 }
 
@@ -101,12 +94,12 @@ static json_t *latency(const struct gw_numbers *numbers)
 {
 	json_t *object = json_object();
 
-	put(object, "count", numbers->timed);
-	put(object, "meanNs", numbers->timed != 0 ? numbers->sum_ns / numbers->timed : 0);
-	put(object, "p50Ns", gw_numbers_quantile(numbers, 500));
-	put(object, "p90Ns", gw_numbers_quantile(numbers, 900));
-	put(object, "p99Ns", gw_numbers_quantile(numbers, 990));
-	put(object, "p999Ns", gw_numbers_quantile(numbers, 999));
+	gw_status_put(object, "count", numbers->timed);
+	gw_status_put(object, "meanNs", numbers->timed != 0 ? numbers->sum_ns / numbers->timed : 0);
+	gw_status_put(object, "p50Ns", gw_numbers_quantile(numbers, 500));
+	gw_status_put(object, "p90Ns", gw_numbers_quantile(numbers, 900));
+	gw_status_put(object, "p99Ns", gw_numbers_quantile(numbers, 990));
+	gw_status_put(object, "p999Ns", gw_numbers_quantile(numbers, 999));
 	return object;
 }
 
@@ -115,14 +108,14 @@ static void append_route(void *user, const char *route, const struct gw_numbers 
 	json_t *routes = user, *object = json_object();
 
 	json_object_set_new_nocheck(object, "name", json_string(route));
-	put(object, "inFlight", numbers->in_flight);
-	put(object, "requests", sum_of(numbers->outcomes, GW_OUTCOMES));
+	gw_status_put(object, "inFlight", numbers->in_flight);
+	gw_status_put(object, "requests", sum_of(numbers->outcomes, GW_OUTCOMES));
 	json_object_set_new_nocheck(object, "outcomes",
 				    parts(numbers->outcomes, outcome_names, GW_OUTCOMES));
 	json_object_set_new_nocheck(object, "refused",
 				    parts(numbers->refused, refusal_names, GW_REFUSALS));
-	put(object, "bytesIn", numbers->received);
-	put(object, "bytesOut", numbers->sent);
+	gw_status_put(object, "bytesIn", numbers->received);
+	gw_status_put(object, "bytesOut", numbers->sent);
 	json_object_set_new_nocheck(object, "latency", latency(numbers));
 	json_array_append_new(routes, object);
 }
@@ -132,85 +125,13 @@ static void put_keys(void *user, const struct gw_key_numbers *numbers)
 	json_t *root = user, *object = json_object();
 
 	json_object_set_new_nocheck(object, "url", json_string(numbers->url));
-	put(object, "keys", numbers->keys);
-	put(object, "ageNs", numbers->age_ns);
-	put(object, "fetches", numbers->fetches);
-	put(object, "failures", numbers->failures);
-	put(object, "unknown", numbers->unknown);
+	gw_status_put(object, "keys", numbers->keys);
+	gw_status_put(object, "ageNs", numbers->age_ns);
+	gw_status_put(object, "fetches", numbers->fetches);
+	gw_status_put(object, "failures", numbers->failures);
+	gw_status_put(object, "unknown", numbers->unknown);
 	json_object_set_new_nocheck(object, "error", json_string(numbers->error));
 	json_object_set_new_nocheck(root, "keys", object);
-}
-
-/* ---- pools of MCP servers */
-
-/* W: gw_status_show_mcp, while there is no admin server. */
-static const struct gw_mcp *shown_mcp;
-
-void gw_status_show_mcp(const struct gw_mcp *mcp)
-{
-	shown_mcp = mcp;
-}
-
-static void add_stats(struct kolk_mcp_stats *sum, const struct kolk_mcp *mcp)
-{
-	struct kolk_mcp_stats stats = KOLK_INIT(kolk_mcp_stats);
-
-	if (mcp == NULL || kolk_mcp_stats(mcp, &stats) != KOLK_OK)
-		return;
-	sum->clients += stats.clients;
-	sum->calls += stats.calls;
-	sum->cancelled += stats.cancelled;
-	sum->lost += stats.lost;
-	sum->remade += stats.remade;
-	sum->close_failed += stats.close_failed;
-	sum->isolation_violations += stats.isolation_violations;
-}
-
-static json_t *mcp_cache(const struct gw_mcp_cache_numbers *numbers)
-{
-	json_t *object = json_object();
-
-	put(object, "hits", kolk__load_relaxed(&numbers->hits));
-	put(object, "misses", kolk__load_relaxed(&numbers->misses));
-	put(object, "entries", kolk__load_relaxed(&numbers->entries));
-	put(object, "bytes", kolk__load_relaxed(&numbers->bytes));
-	return object;
-}
-
-static json_t *mcp_pool(const struct gw_mcp_pool *pool)
-{
-	static const char *const eras[] = { "unknown", "legacy", "modern" };
-	static const char *const transports[] = { "http", "stdio", "sse", "auto", "websocket" };
-	struct kolk_mcp_stats sum = { .size = sizeof sum };
-	json_t *object = json_object();
-
-	add_stats(&sum, pool->sessions);
-	add_stats(&sum, pool->calls);
-	add_stats(&sum, pool->modern);
-	json_object_set_new_nocheck(object, "name", json_string(pool->name));
-	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(gw_mcp_calls(pool))]));
-	json_object_set_new_nocheck(object, "transport",
-				    json_string(pool->local ? "local" : transports[pool->options.transport]));
-	put(object, "clients", sum.clients);
-	put(object, "calls", sum.calls);
-	put(object, "cancelled", sum.cancelled);
-	put(object, "sessionsLost", sum.lost);
-	put(object, "callsSentAgain", sum.remade);
-	put(object, "sessionsNotEnded", sum.close_failed);
-	put(object, "callsSuspended", kolk__load_relaxed(&pool->suspended));
-	put(object, "toolsDenied", kolk__load_relaxed(&pool->tools_denied));
-	json_object_set_new_nocheck(object, "cache", mcp_cache(&pool->cached));
-	put(object, "isolationViolations", sum.isolation_violations);
-	return object;
-}
-
-static void put_mcp(json_t *root)
-{
-	json_t *pools = json_array();
-
-	for (uint32_t i = 0; i < shown_mcp->count; i++)
-		json_array_append_new(pools, mcp_pool(&shown_mcp->pools[i]));
-	json_object_set_new_nocheck(root, "mcp", pools);
 }
 
 char *gw_status_json(void *user)
@@ -226,10 +147,7 @@ char *gw_status_json(void *user)
 	gw_status_put_members(root);
 	gw_status_put_warm(root);
 	gw_status_put_names(root);
-	if (shown_mcp != NULL && shown_mcp->count > 0)
-		put_mcp(root);
-	if (shown_mcp != NULL && shown_mcp->tools != NULL)
-		gw_status_put_tools(root, shown_mcp->tools);
+	gw_status_put_mcp(root);
 	if (gw_count_each(append_route, routes))
 		text = json_dumps(root, JSON_COMPACT);
 	json_decref(routes);
@@ -385,54 +303,6 @@ static void put_key_rows(void *user, const struct gw_key_numbers *numbers)
 	free(url);
 }
 
-static void put_tool_rows(FILE *out)
-{
-	family(out, "kolk_gateway_tools_denied_total", "counter",
-	       "Requests for tools that the rules of their route deny.");
-	for (uint32_t i = 0; i < shown_mcp->count; i++) {
-		const struct gw_mcp_pool *pool = &shown_mcp->pools[i];
-		char *name = escaped(pool->name);
-
-		if (name != NULL)
-			fprintf(out, "kolk_gateway_tools_denied_total{pool=\"%s\"} %" PRIu64 "\n",
-				name, (uint64_t)kolk__load_relaxed(&pool->tools_denied));
-		free(name);
-	}
-}
-
-/* Names of pools are words. */
-static void put_cache_requests(FILE *out)
-{
-	family(out, "kolk_gateway_mcp_cache_requests_total", "counter",
-	       "Requests for results that may be kept, by whether one was.");
-	for (uint32_t i = 0; i < shown_mcp->count; i++) {
-		const struct gw_mcp_pool *pool = &shown_mcp->pools[i];
-
-		fprintf(out,
-			"kolk_gateway_mcp_cache_requests_total{pool=\"%s\",outcome=\"hit\"} %" PRIu64 "\n"
-			"kolk_gateway_mcp_cache_requests_total{pool=\"%s\",outcome=\"miss\"} %" PRIu64 "\n",
-			pool->name, kolk__load_relaxed(&pool->cached.hits), pool->name,
-			kolk__load_relaxed(&pool->cached.misses));
-	}
-}
-
-static void put_caches(FILE *out)
-{
-	if (shown_mcp == NULL || shown_mcp->count == 0)
-		return;
-	put_cache_requests(out);
-	family(out, "kolk_gateway_mcp_cache_entries", "gauge", "Results that are kept.");
-	for (uint32_t i = 0; i < shown_mcp->count; i++)
-		fprintf(out, "kolk_gateway_mcp_cache_entries{pool=\"%s\"} %" PRIu64 "\n",
-			shown_mcp->pools[i].name,
-			kolk__load_relaxed(&shown_mcp->pools[i].cached.entries));
-	family(out, "kolk_gateway_mcp_cache_bytes", "gauge", "Memory of results that are kept.");
-	for (uint32_t i = 0; i < shown_mcp->count; i++)
-		fprintf(out, "kolk_gateway_mcp_cache_bytes{pool=\"%s\"} %" PRIu64 "\n",
-			shown_mcp->pools[i].name,
-			kolk__load_relaxed(&shown_mcp->pools[i].cached.bytes));
-}
-
 char *gw_status_metrics(void *user)
 {
 	struct rows rows = { 0 };
@@ -450,10 +320,8 @@ char *gw_status_metrics(void *user)
 		gw_status_print_traces(out);
 		gw_status_print_warm(out);
 		gw_status_print_members(out);
-		if (shown_mcp != NULL && shown_mcp->count > 0)
-			put_tool_rows(out);
 		gw_status_print_names(out);
-		put_caches(out);
+		gw_status_print_mcp(out);
 	}
 	ok = out != NULL && fclose(out) == 0 && ok;
 	for (size_t i = 0; i < rows.count; i++)

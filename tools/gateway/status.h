@@ -8,6 +8,12 @@
 
 #include "tools/gateway/count.h"
 
+/* A number of an object. */
+static inline void gw_status_put(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new_nocheck(object, key, json_integer((json_int_t)value));
+}
+
 struct gw_exchange;
 struct gw_loop;
 struct gw_mcp;
@@ -26,7 +32,9 @@ void gw_status_refused(struct gw_loop *loop, uint32_t status);
  * that asks. */
 void gw_status_show_mcp(const struct gw_mcp *mcp);
 
-/* status_tools.c: the numbers of each pooled tool. */
+/* status_mcp.c: the same of pools of MCP servers; status_tools.c: and of each pooled tool. */
+void gw_status_put_mcp(json_t *root);
+void gw_status_print_mcp(FILE *out);
 void gw_status_put_tools(json_t *root, const struct gw_tools *tools);
 
 /* kolk_admin_text_fn: the member "program" of the status, and the gateway's metrics. Any thread. */

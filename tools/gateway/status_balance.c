@@ -7,11 +7,6 @@
 
 /* ---- JSON */
 
-static void put(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new_nocheck(object, key, json_integer((json_int_t)value));
-}
-
 static const char *state_of(const struct gw_load *load)
 {
 	return kolk__load_relaxed(&load->down) ? "down" : "up";
@@ -25,14 +20,14 @@ static void append_member(void *user, const struct gw_load *load)
 	json_object_set_new_nocheck(object, "balancer", json_string(load->balancer));
 	json_object_set_new_nocheck(object, "pool", json_string(load->pool));
 	json_object_set_new_nocheck(object, "state", json_string(state_of(load)));
-	put(object, "weight", kolk__load_relaxed(&load->weight));
-	put(object, "inFlight", kolk__load_relaxed(&load->in_flight));
-	put(object, "requests", kolk__load_relaxed(&load->requests));
-	put(object, "failed", kolk__load_relaxed(&load->failed));
-	put(object, "moved", kolk__load_relaxed(&load->moved));
-	put(check, "count", kolk__load_relaxed(&load->checks));
-	put(check, "failed", kolk__load_relaxed(&load->checks_failed));
-	put(check, "status", kolk__load_relaxed(&load->status));
+	gw_status_put(object, "weight", kolk__load_relaxed(&load->weight));
+	gw_status_put(object, "inFlight", kolk__load_relaxed(&load->in_flight));
+	gw_status_put(object, "requests", kolk__load_relaxed(&load->requests));
+	gw_status_put(object, "failed", kolk__load_relaxed(&load->failed));
+	gw_status_put(object, "moved", kolk__load_relaxed(&load->moved));
+	gw_status_put(check, "count", kolk__load_relaxed(&load->checks));
+	gw_status_put(check, "failed", kolk__load_relaxed(&load->checks_failed));
+	gw_status_put(check, "status", kolk__load_relaxed(&load->status));
 	json_object_set_new_nocheck(check, "error",
 				    json_string(err != KOLK_OK ? kolk_err_name(err) : ""));
 	json_object_set_new_nocheck(object, "checks", check);

@@ -8,11 +8,6 @@
 
 /* ---- JSON */
 
-static void put(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new_nocheck(object, key, json_integer((json_int_t)value));
-}
-
 static void put_text(json_t *object, const char *key, const char *text)
 {
 	json_object_set_new_nocheck(object, key, json_string(text));
@@ -26,12 +21,12 @@ static void append_name(void *user, const struct gw_dns_numbers *numbers)
 	put_text(object, "pool", numbers->pool);
 	put_text(object, "name", numbers->name);
 	put_text(object, "state", numbers->state);
-	put(object, "addresses", numbers->addresses);
-	put(object, "members", numbers->members);
-	put(object, "ageNs", numbers->age_ns);
-	put(object, "ttlNs", numbers->ttl_ns);
-	put(object, "rounds", numbers->rounds);
-	put(object, "failures", numbers->failures);
+	gw_status_put(object, "addresses", numbers->addresses);
+	gw_status_put(object, "members", numbers->members);
+	gw_status_put(object, "ageNs", numbers->age_ns);
+	gw_status_put(object, "ttlNs", numbers->ttl_ns);
+	gw_status_put(object, "rounds", numbers->rounds);
+	gw_status_put(object, "failures", numbers->failures);
 	put_text(object, "error", numbers->error);
 	json_array_append_new(names, object);
 }

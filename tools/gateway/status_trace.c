@@ -56,11 +56,6 @@ static struct numbers look(void)
 	return numbers;
 }
 
-static void put(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new_nocheck(object, key, json_integer((json_int_t)value));
-}
-
 void gw_status_put_traces(json_t *root)
 {
 	const struct numbers numbers = look();
@@ -70,10 +65,10 @@ void gw_status_put_traces(json_t *root)
 		return;
 	object = json_object();
 	json_object_set_new_nocheck(object, "endpoint", json_string(numbers.endpoint));
-	put(object, "exported", numbers.exported);
-	put(object, "lost", numbers.lost);
-	put(object, "exports", numbers.exports);
-	put(object, "failures", numbers.failures);
+	gw_status_put(object, "exported", numbers.exported);
+	gw_status_put(object, "lost", numbers.lost);
+	gw_status_put(object, "exports", numbers.exports);
+	gw_status_put(object, "failures", numbers.failures);
 	json_object_set_new_nocheck(object, "error", json_string(numbers.error));
 	json_object_set_new_nocheck(root, "traces", object);
 }

@@ -54,11 +54,6 @@ static struct numbers look(void)
 	return numbers;
 }
 
-static void put(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new_nocheck(object, key, json_integer((json_int_t)value));
-}
-
 void gw_status_put_warm(json_t *root)
 {
 	const struct numbers numbers = look();
@@ -68,13 +63,13 @@ void gw_status_put_warm(json_t *root)
 		return;
 	object = json_object();
 	json_object_set_new_nocheck(object, "stateFile", json_string(numbers.path));
-	put(object, "restored", numbers.restored);
-	put(object, "made", numbers.ended[GW_WARM_MADE]);
-	put(object, "failed", numbers.ended[GW_WARM_FAILED]);
-	put(object, "skipped", numbers.ended[GW_WARM_SKIPPED]);
-	put(object, "pairsWritten", numbers.pairs);
-	put(object, "writes", numbers.writes);
-	put(object, "writeFailures", numbers.failures);
+	gw_status_put(object, "restored", numbers.restored);
+	gw_status_put(object, "made", numbers.ended[GW_WARM_MADE]);
+	gw_status_put(object, "failed", numbers.ended[GW_WARM_FAILED]);
+	gw_status_put(object, "skipped", numbers.ended[GW_WARM_SKIPPED]);
+	gw_status_put(object, "pairsWritten", numbers.pairs);
+	gw_status_put(object, "writes", numbers.writes);
+	gw_status_put(object, "writeFailures", numbers.failures);
 	json_object_set_new_nocheck(object, "error", json_string(numbers.error));
 	json_object_set_new_nocheck(root, "warmStart", object);
 }

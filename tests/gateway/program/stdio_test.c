@@ -42,6 +42,7 @@ static bool write_config(const char *pool, const char *route)
 		"gateway:\n  access_log: {path: \"-\"}\n"
 		"  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.1\"]\n  routes:\n"
 		"    - {match: {path: /other}, answer: {status: 200}}\n"
+		"    - {match: {path: /all}, federation: [{pool: tools}, {pool: tools, prefix: b}]}\n"
 		"    - {match: {path: /mcp}, pool: tools%s}\n", pool, route);
 	return tap_check(fclose(file) == 0, "it is written", __FILE__, __LINE__);
 }
@@ -279,6 +280,24 @@ static void test_children(void)
 	use_child("--versions=2025-11-25", "era: auto");
 }
 
+/* Two servers, each a child, for clients of both eras. */
+static void test_federation(void)
+{
+	client.server = NULL;
+	MUST(write_config("child: {command: [" MCP_FIXTURE_PROGRAM ", --stdio, --versions=2025-11-25]}, "
+			  "mcp: {isolation: session}", "") && launch("/all"));
+	CHECK(say(MODERN("1", "b_echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") && has("n1"));
+	MUST(initialize());
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}") &&
+	      hears("\"id\":2,\"result\"") && has("\"name\":\"tools_echo\"") && has("\"name\":\"b_echo\""));
+	CHECK(say(CALL("3", "tools_echo", "\"nonce\":\"n3\"")) && hears("\"id\":3,\"result\"") && has("n3"));
+	CHECK(say(CALL("4", "b_slow", "\"ms\":8000")) && say(CANCEL("4")));
+	CHECK(say(CALL("5", "b_test_trigger_tool_change", "")) && hears("tools/list_changed") &&
+	      hears("\"id\":5,"));
+	CHECK(say(CALL("6", "echo", "")) && hears("\"id\":6,\"error\"") && has("-32602"));
+	CHECK(ends(0));
+}
+
 static void test_modern(void)
 {
 	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2026-07-28" };
@@ -489,6 +508,7 @@ static const struct tap_test tests[] = {
 	{ "a client with a session", test_session },
 	{ "the server is a child process", test_child },
 	{ "a child process of either era, clients of both", test_children },
+	{ "several servers at once", test_federation },
 	{ "a client without sessions", test_modern },
 	{ "what the server says may be kept", test_kept },
 	{ "client and server of different eras", test_eras },
