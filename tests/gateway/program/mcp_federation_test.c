@@ -587,6 +587,7 @@ enum { CLIENTS = 8, ROUNDS = 12 };
 struct client {
 	const struct place *place;
 	uint32_t number;
+	char name[16];
 	bool failed;
 };
 
@@ -630,6 +631,9 @@ static void *be_client(void *argument)
 	struct client *client = argument;
 	char fields[512];
 
+	/* Sessions of one tenant would make room for each other at its limit. */
+	snprintf(client->name, sizeof client->name, "user%u", client->number);
+	user = client->name;
 	for (uint32_t i = 0; i < ROUNDS && !client->failed; i++) {
 		client->failed = !open_session(client->place, fields);
 		if (!client->failed)
