@@ -159,6 +159,9 @@ struct gw_mcp_call {
 	struct gw_mcp_fanout *fanout; /* of a federation: that it became, or is a part of; NULL = none */
 	struct gw_pipe rewritten;    /* its message as a server of a federation gets it; empty = body's */
 	uint32_t member;             /* which server of its federation it is for */
+	uint32_t of_slot;            /* its client's session, of which it went to that with the server */
+	uint64_t of_generation;      /* 0 = it did not, or a second time */
+	bool repeated;               /* likewise */
 	enum kolk_err ended;         /* how it ended at the server */
 
 	pthread_mutex_t lock;

@@ -308,6 +308,8 @@ void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *res
 	}
 	if (result->lost && call->session != NULL)
 		gw_mcp_session_close(call->session);
+	if (gw_mcp_member_repeats(call, result))
+		return;
 	if (gw_stdio_repeats(call, result)) {
 		gw_mcp_call_finish(call, 404);
 		return;

@@ -122,6 +122,9 @@ void gw_mcp_federated_begin(struct gw_mcp_call *call);
 /* A request that names what it is for. False: it is none of these. Otherwise it is the member's from
  * here on, or was refused: *refused. */
 bool gw_mcp_member_route(struct gw_mcp_call *call, bool *refused);
+/* The session with the server was lost before it saw the request: it is said again on a new one, once.
+ * False: that cannot be. */
+bool gw_mcp_member_repeats(struct gw_mcp_call *call, const struct kolk_mcp_result *result);
 /* Its message is another one. False = no memory. */
 bool gw_mcp_call_rewrite(struct gw_mcp_call *call, struct kolk_mcp_part params);
 /* It is answered by the gateway: with a result; with an error of JSON-RPC. */

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "tools/gateway/json.h"
+#include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_federation.h"
+#include "tools/gateway/mcp_modern.h"
 
 /* ---- answers of the gateway's own */
 
@@ -124,11 +126,39 @@ static void enter(struct gw_mcp_call *call)
 		gw_mcp_call_refuse(call, 502, "the server does not answer");
 		return;
 	}
+	call->of_slot = call->session->slot;
+	call->of_generation = call->repeated ? 0 : call->session->generation;
 	call->slot = with->slot;
 	call->generation = with->generation;
 	gw_mcp_session_remove(call);
 	take_pool(call);
 	gw_mcp_call_begin(call);
+}
+
+/* The server did not know the session, or the session had ended before it was used; or once more does
+ * no harm. */
+static bool may_repeat(const struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	return call->of_generation != 0 && result->lost != 0 && call->kind == GW_MCP_REQUEST &&
+	       !call->stream && call->asks == NULL &&
+	       (result->status >= 400 || result->reused == 0 ||
+		gw_mcp_is_replayable(call->message.method));
+}
+
+bool gw_mcp_member_repeats(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	struct gw_mcp_loop *mcp = call->home->mcp;
+	struct gw_mcp_session *session = call->of_slot < mcp->capacity ? mcp->slots[call->of_slot] : NULL;
+
+	if (!may_repeat(call, result) || session == NULL || session->generation != call->of_generation)
+		return false;
+	gw_mcp_input_end(call);
+	gw_mcp_session_remove(call);
+	gw_mcp_session_add(session, call);
+	call->repeated = true;
+	call->pool = session->pool;
+	gw_mcp_federated_reach(call, call->member, enter);
+	return true;
 }
 
 bool gw_mcp_member_route(struct gw_mcp_call *call, bool *refused)
