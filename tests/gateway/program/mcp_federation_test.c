@@ -758,6 +758,52 @@ static void test_reload(void)
 	end(&place);
 }
 
+/* Rules are for the names that clients know, kept lists among them. */
+static void test_denied(void)
+{
+	static const char denying[] =
+		"    - match: {path: /mcp}\n"
+		"      federation: [{pool: a}, {pool: second, prefix: b}]\n"
+		"      mcp: {tools_allow: [\"a_e*\", \"b_*\"], tools_deny: [\"b_counter\"],\n"
+		"            tools_tenants: [{name: bob, deny: [\"b_echo\"]}]}\n";
+	static const char *const denied[] = { "a_counter", "b_counter", "b\\u005fcounter", "counter",
+					      "echo", "e_echo" };
+	char pools[1024], fields[512], body[256];
+	struct place place;
+
+	MUST(begin_both(&place));
+	print_pools(&place, pools);
+	MUST(program_configure_with(&place.program, &(struct program_file){
+		.engine = "loops: 3", .pools = pools, .routes = denying,
+		.gateway = "  tenants: {from: header, header: x-user}\n"
+			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" }));
+	MUST(program_reload(&place.program));
+	MUST(open_session(&place, fields));
+	for (int i = 0; i < 2; i++) {
+		CHECK(post(&place, fields, REQUEST("2", "tools/list", "")) == 200);
+		CHECK(has("\"a_echo\"") && has("\"b_echo\"") && !has("_counter\"") && !has("\"a_slow\""));
+		CHECK(modern(&place, "tools/list", NULL, "") == 200);
+		CHECK(has("\"a_echo\"") && has("\"b_echo\"") && !has("_counter\"") && !has("\"a_slow\""));
+	}
+	for (size_t i = 0; i < sizeof denied / sizeof denied[0]; i++) {
+		snprintf(body, sizeof body, CALL("3", "%s", "\"owner\":\"x\""), denied[i]);
+		CHECK(post(&place, fields, body) == 200 && has("-32602") && has("Unknown tool"));
+	}
+	CHECK(modern(&place, "tools/call", "b_counter", "\"name\":\"b_counter\",\"arguments\":{},") ==
+		      200 && has("-32602"));
+	CHECK(number(place.a, MCP_N_tool_calls) == 0 && number(place.b, MCP_N_tool_calls) == 0);
+	CHECK(post(&place, fields, CALL("4", "a_echo", "\"nonce\":\"n1\"")) == 200 && has("n1"));
+	CHECK(post(&place, fields, CALL("5", "b_echo", "\"nonce\":\"n2\"")) == 200 && has("n2"));
+	user = "bob";
+	MUST(open_session(&place, fields));
+	CHECK(post(&place, fields, REQUEST("6", "tools/list", "")) == 200 && has("\"a_echo\"") &&
+	      !has("\"b_echo\""));
+	CHECK(post(&place, fields, CALL("7", "b_echo", "\"nonce\":\"n3\"")) == 200 && has("-32602"));
+	CHECK(number(place.b, MCP_N_tool_calls) == 1);
+	user = "ann";
+	end(&place);
+}
+
 static const struct tap_test tests[] = {
 	{ "a client's session is one with each server", test_session },
 	{ "requests that stand for themselves", test_modern },
@@ -776,6 +822,7 @@ static const struct tap_test tests[] = {
 	{ "a subscription to all", test_subscription },
 	{ "sessions are one tenant's", test_tenants },
 	{ "a reload changes federations", test_reload },
+	{ "tools that clients may not have", test_denied },
 };
 
 TAP_TESTS(mcp_federation, tests);
