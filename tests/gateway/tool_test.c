@@ -195,6 +195,21 @@ static void a_tool_is_described(void **state)
 	gw_config_free(c);
 }
 
+static void parameters_may_be_a_map(void **state)
+{
+	struct gw_config *list = load_good("- name: t\n  pool: db\n  parameters:\n"
+					   "  - {name: id, type: integer, required: true}\n"
+					   "  - {name: s}\n  sql: select {{id}}, {{s}}\n");
+	struct gw_config *map = load_good("- name: t\n  pool: db\n  parameters:\n"
+					  "    id: {type: integer, required: true}\n"
+					  "    s:\n  sql: select {{id}}, {{s}}\n");
+
+	(void)state;
+	assert_string_equal(map->tools[0].listed, list->tools[0].listed);
+	gw_config_free(list);
+	gw_config_free(map);
+}
+
 static void places_become_parameters(void **state)
 {
 	static const char *const cases[][2] = {
@@ -418,6 +433,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(mistakes_are_told),
 	cmocka_unit_test(a_route_is_checked),
 	cmocka_unit_test(a_tool_is_described),
+	cmocka_unit_test(parameters_may_be_a_map),
 	cmocka_unit_test(places_become_parameters),
 	cmocka_unit_test(the_example_is_right),
 	cmocka_unit_test(arguments_are_checked),

@@ -41,6 +41,7 @@ struct file {
 	uint32_t unused;
 	struct proxy proxy;
 	struct kolk_config_list tools; /* struct cors */
+	struct kolk_config_list named; /* struct route */
 };
 
 enum {
@@ -98,6 +99,7 @@ static const struct kolk_section_part route_parts[] = {
 	  .offset = offsetof(struct route, cors) },
 };
 static const struct kolk_section route = KOLK_SECTION("routes", struct route, place, route_parts);
+static const struct kolk_section named = KOLK_SECTION_KEYED("named", struct route, place, route_parts);
 static const struct kolk_section_part limit_parts[] = {
 	{ .kind = KOLK_SECTION_KEYS, .table = &limit_table, .key = "limits." },
 };
@@ -116,9 +118,11 @@ static const struct kolk_section_part file_parts[] = {
 	  .offset = offsetof(struct file, proxy) },
 	{ .kind = KOLK_SECTION_LIST, .key = "tools", .section = &cors,
 	  .offset = offsetof(struct file, tools) },
+	{ .kind = KOLK_SECTION_LIST, .key = "named", .section = &named,
+	  .entries_max = 3, .offset = offsetof(struct file, named) },
 };
 static const struct kolk_section file = { .name = "test", .struct_size = sizeof(struct file),
-					  .parts = file_parts, .part_count = 2 };
+					  .parts = file_parts, .part_count = 3 };
 /* clang-format on */
 
 /* What hooks saw, and what they are to answer. */
@@ -246,6 +250,33 @@ static void values_arrive(void **state)
 	kolk_config_free(config);
 }
 
+static void a_list_may_be_a_map_of_names(void **state)
+{
+	static const char whole[] = "pools: []\nproxy: {routes: []}\n"
+				    "named:\n  /a: {pool: x, cors: {origins: [y]}}\n  /b:\n  7: {}\n";
+	struct kolk_config_error error;
+	struct kolk_config *config;
+	const struct file *f;
+	const struct route *r;
+
+	(void)state;
+	assert_int_equal(read_text(whole, &config, &error), KOLK_OK);
+	f = kolk_config_own(config);
+	r = f->named.items;
+	assert_int_equal(f->named.count, 3);
+	assert_string_equal(r[0].path, "/a");
+	assert_string_equal(r[0].pool, "x");
+	assert_string_equal(r[0].cors.origins[0], "y");
+	assert_string_equal(r[1].path, "/b");
+	assert_null(r[1].pool);
+	assert_string_equal(r[2].path, "7");
+	assert_false(kolk_config_wrong(config, &error, kolk_config_place(r[0].place, "path"), "",
+				       "here"));
+	assert_int_equal(error.line, 4);
+	assert_int_equal(error.column, 3);
+	kolk_config_free(config);
+}
+
 /* What a file leaves out is the default, and sizes are set all the same. */
 static void nothing_is_the_default(void **state)
 {
@@ -295,6 +326,14 @@ static void mistakes_have_a_place(void **state)
 		  "...}, or leave it out" },
 		{ "pools: []\nproxy: {routes: {path: /a}}\n",
 		  "test:2:17: 'routes' is a list, not a map: begin each entry with a dash: '- '" },
+		{ "pools: []\nproxy: {routes: []}\nnamed: {/a: 3}\n",
+		  "test:3:13: '/a' is a map, not a value: write {} for one that has nothing else" },
+		{ "pools: []\nproxy: {routes: []}\nnamed: {/a: {path: /b}}\n",
+		  "test:3:20: 'path' is '/a' already: leave it out" },
+		{ "pools: []\nproxy: {routes: []}\nnamed: {/a: {}, /b: {}, /c: {}, /d: {}}\n",
+		  "test:3:8: more than 3 entries in 'named'" },
+		{ "pools: []\nproxy: {routes: []}\nnamed:\n  /a: {pol: x}\n",
+		  "test:4:8: unknown key 'pol' in 'named': did you mean 'pool'?" },
 		{ "pools: []\nproxy:\n  routes: [{path: a}, {path: b}, {path: c}, {path: d}]\n",
 		  "test:3:11: more than 3 entries in 'routes'" },
 		{ "pools: []\nproxy:\n  routes:\n  - {path: /a, pool: b}\n  - {path: /a, pool: c}\n",
@@ -556,6 +595,7 @@ static void a_reload_keeps_the_program(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(values_arrive),
+	cmocka_unit_test(a_list_may_be_a_map_of_names),
 	cmocka_unit_test(nothing_is_the_default),
 	cmocka_unit_test(mistakes_have_a_place),
 	cmocka_unit_test(undeclared_keys_are_errors),

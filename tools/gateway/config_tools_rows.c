@@ -119,7 +119,7 @@ static const struct kolk_section_part parameter_parts[] = {
 	{ .kind = KOLK_SECTION_KEYS, .key = "", .table = &parameter_table },
 };
 static const struct kolk_section parameters =
-	KOLK_SECTION("parameters", struct gw_parameter, place, parameter_parts);
+	KOLK_SECTION_KEYED("parameters", struct gw_parameter, place, parameter_parts);
 
 static const struct kolk_section_part case_parts[] = {
 	{ .kind = KOLK_SECTION_KEYS, .key = "", .table = &case_table },

@@ -178,6 +178,62 @@ bool kolk__section_read(struct kolk__reading *r, const struct kolk__section *sec
 	return ok && kolk__section_check(r, section, map, target);
 }
 
+/* An entry of a map as one of a list: what stands in front of the colon is its first setting. */
+static struct kolk__node *entry_of_map(struct kolk__reading *r, const struct kolk__section *section,
+				       const struct kolk__node *node)
+{
+	const char *first = section->settings[0].name;
+	struct kolk__node *entry = kolk__arena_get(r->arena, 2 * sizeof *entry), *name = entry + 1;
+
+	if (entry == NULL) {
+		kolk__no_memory(r);
+		return NULL;
+	}
+	if (node->kind != KOLK__MAP && node->kind != KOLK__NOTHING) {
+		kolk__wrong(kolk__at(r, node), "write {} for one that has nothing else",
+			    "'%s' is a map, not %s", node->key, kind_text(node));
+		return NULL;
+	}
+	if (node->kind == KOLK__MAP && kolk__tree_find(node, first) != NULL) {
+		kolk__wrong(kolk__at(r, kolk__tree_find(node, first)), "leave it out",
+			    "'%s' is '%s' already", first, node->key);
+		return NULL;
+	}
+	*name = (struct kolk__node){ .kind = KOLK__TEXT, .quoted = true, .line = node->key_line,
+				     .column = node->key_column, .key_line = node->key_line,
+				     .key_column = node->key_column, .key = first,
+				     .text = node->key, .size = strlen(node->key),
+				     .next = node->first };
+	*entry = *node;
+	entry->kind = KOLK__MAP;
+	entry->key = NULL;
+	entry->next = NULL;
+	entry->first = name;
+	entry->last = node->first != NULL ? node->last : name;
+	entry->count++;
+	return entry;
+}
+
+static const struct kolk__node *list_of_map(struct kolk__reading *r,
+					    const struct kolk__section *section,
+					    const struct kolk__node *map)
+{
+	struct kolk__node *list = kolk__arena_get(r->arena, sizeof *list), *entry;
+
+	if (list == NULL) {
+		kolk__no_memory(r);
+		return NULL;
+	}
+	*list = (struct kolk__node){ .kind = KOLK__LIST, .line = map->line, .column = map->column };
+	for (const struct kolk__node *node = map->first; node != NULL; node = node->next) {
+		entry = entry_of_map(r, section, node);
+		if (entry == NULL)
+			return NULL;
+		kolk__tree_add(list, entry);
+	}
+	return list;
+}
+
 static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
 			  const struct kolk__node *list, struct kolk_config_list *array)
 {
@@ -185,6 +241,11 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 	bool ok = true;
 	char *item;
 
+	if (list->kind == KOLK__MAP && section->keyed) {
+		list = list_of_map(r, section, list);
+		if (list == NULL)
+			return false;
+	}
 	if (list->kind != KOLK__LIST)
 		return kolk__wrong(kolk__at(r, list),
 				   list->kind == KOLK__MAP ? "begin each entry with a dash: '- '" :

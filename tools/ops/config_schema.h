@@ -65,6 +65,7 @@ struct kolk__section {
 	size_t count;
 	size_t item_size;   /* SECTIONS: of the struct of one */
 	size_t node_offset; /* of a pointer to the node that it was read from; 0 = none */
+	bool keyed;         /* SECTIONS: a map is taken, too; its keys are the first setting */
 	/* A program's: what is set and checked when a map is read (section.c). */
 	const struct kolk__rows *rows;
 	size_t rows_count;

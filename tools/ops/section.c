@@ -122,7 +122,8 @@ static struct kolk__section *section_make(struct kolk__reading *r, const struct 
 	*m.to = (struct kolk__section){ .name = given > 0 ? kolk__schema.name : from->name,
 					.settings = m.settings, .count = given, .rows = m.rows,
 					.item_size = from->struct_size,
-					.node_offset = from->place_offset };
+					.node_offset = from->place_offset,
+					.keyed = from->keyed != 0 };
 	return parts_put(&m) ? m.to : NULL;
 }
 

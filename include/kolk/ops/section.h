@@ -58,12 +58,16 @@ struct kolk_section {
 	                              * member */
 	const struct kolk_section_part *parts;
 	uint32_t part_count;
-	uint32_t reserved;           /* zero */
+	uint32_t keyed;              /* 1 = of a LIST, which may be written as a map, too: the keys of
+	                              * that are the first key of its entries (a name) */
 };
 
 #define KOLK_SECTION(name_, type_, place_, parts_)                                         \
 	{ name_, (uint32_t)sizeof(type_), (uint32_t)offsetof(type_, place_), parts_,       \
 	  (uint32_t)(sizeof(parts_) / sizeof((parts_)[0])), 0 }
+#define KOLK_SECTION_KEYED(name_, type_, place_, parts_)                                   \
+	{ name_, (uint32_t)sizeof(type_), (uint32_t)offsetof(type_, place_), parts_,       \
+	  (uint32_t)(sizeof(parts_) / sizeof((parts_)[0])), 1 }
 
 /* What a list is read into. */
 struct kolk_config_list {
