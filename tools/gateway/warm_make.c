@@ -150,7 +150,7 @@ static struct kolk_pool *member_pool(const struct gw_target *target, const char 
 {
 	const struct gw_balancer *balancer = target->balancer;
 
-	for (uint32_t i = 0; balancer != NULL && i < balancer->options->members.count; i++)
+	for (uint32_t i = 0; balancer != NULL && i < balancer->count; i++)
 		if (strcmp(balancer->members[i].name, name) == 0)
 			return balancer->members[i].pool;
 	return NULL;
