@@ -10,7 +10,8 @@
 
 #define FIRST_NS (200 * KOLK_MS_NS) /* the first checks come within this */
 
-/* The checks of one member. Loop 0's alone. */
+/* The checks of one member. Loop 0's alone. When the next view takes them over, a check that is under
+ * way goes on: what it says is its heir's, which awaits it. */
 struct gw_probe {
 	struct kolk_timer timer;
 	struct gw_loop *loop;
@@ -18,6 +19,9 @@ struct gw_probe {
 	const struct gw_balancer_options *options;
 	const struct gw_member *member;
 	struct kolk_http_exchange *exchange; /* NULL = no check is under way */
+	struct gw_probe *heir;     /* of this check; NULL = none */
+	struct gw_probe *awaited;  /* whose heir it is: it begins none before; NULL = none */
+	uint64_t due_ns;           /* the next check, while the timer runs */
 	uint64_t answered;         /* by the member before this check */
 	uint32_t status;           /* of its answer; 0 = none came */
 	bool stopped;
@@ -105,9 +109,10 @@ static uint64_t random_below(struct gw_loop *loop, uint64_t bound)
 	return loop->random % bound;
 }
 
-static void schedule(struct gw_probe *probe, uint64_t ns)
+static void schedule(struct gw_probe *probe, uint64_t due_ns)
 {
-	(void)kolk_timer_start(probe->loop->loop, &probe->timer, kolk_in_ns(ns), on_timer, probe);
+	probe->due_ns = due_ns;
+	(void)kolk_timer_start(probe->loop->loop, &probe->timer, due_ns, on_timer, probe);
 }
 
 static void check_ended(struct gw_probe *probe, enum kolk_err err, const char *phase)
@@ -116,7 +121,8 @@ static void check_ended(struct gw_probe *probe, enum kolk_err err, const char *p
 
 	take_verdict(probe, err, phase);
 	interval_ns = interval_ns != 0 ? interval_ns : 5 * KOLK_S_NS;
-	schedule(probe, interval_ns - interval_ns / 10 + random_below(probe->loop, interval_ns / 5));
+	schedule(probe, kolk_in_ns(interval_ns - interval_ns / 10 +
+				   random_below(probe->loop, interval_ns / 5)));
 }
 
 static void on_head(void *user, struct kolk_http_exchange *exchange, const struct kolk_http_head *head)
@@ -127,6 +133,15 @@ static void on_head(void *user, struct kolk_http_exchange *exchange, const struc
 	probe->status = head->status;
 }
 
+static void inherit(struct gw_probe *heir, const struct gw_probe *ended, enum kolk_err err,
+		    const char *phase)
+{
+	heir->awaited = NULL;
+	heir->answered = ended->answered;
+	heir->status = ended->status;
+	check_ended(heir, err, phase);
+}
+
 static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
 		   const struct kolk_http_field *trailers, size_t trailer_count)
 {
@@ -134,10 +149,13 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 
 	(void)trailers, (void)trailer_count;
 	probe->exchange = NULL;
-	if (probe->stopped)
-		gw_view_leave(probe->view, probe->loop->index); /* probe may be gone */
-	else
+	if (!probe->stopped) {
 		check_ended(probe, err, kolk_http_phase_of(err, exchange));
+		return;
+	}
+	if (probe->heir != NULL)
+		inherit(probe->heir, probe, err, kolk_http_phase_of(err, exchange));
+	gw_view_leave(probe->view, probe->loop->index); /* probe may be gone */
 }
 
 static const struct kolk_http_handler handler = { .size = sizeof handler, .head = on_head,
@@ -192,11 +210,51 @@ static uint32_t checked_count(const struct gw_view *view)
 	return count;
 }
 
+/* The loop uses the view of the one before still. */
+static void take_over(struct gw_probe *probe, struct gw_probe *before)
+{
+	before->stopped = true;
+	probe->awaited = before->exchange != NULL ? before : before->awaited;
+	before->awaited = NULL;
+	if (probe->awaited != NULL)
+		probe->awaited->heir = probe;
+	else
+		schedule(probe, before->due_ns);
+	kolk_timer_stop(&before->timer);
+	if (before->exchange == NULL)
+		gw_view_leave(before->view, before->loop->index);
+}
+
 static void probe_begin(struct gw_probe *probe, struct gw_loop *loop, struct gw_view *view)
 {
+	struct gw_load *load = probe->member->load;
+	struct gw_probe *before = load->probe;
+
 	probe->loop = loop;
 	probe->view = gw_view_use(view, loop->index);
-	schedule(probe, random_below(loop, FIRST_NS));
+	load->probe = probe;
+	if (before != NULL)
+		take_over(probe, before);
+	else
+		schedule(probe, kolk_in_ns(random_below(loop, FIRST_NS)));
+}
+
+/* The loop uses its view still. */
+static void probe_end(struct gw_probe *probe)
+{
+	if (probe->stopped)
+		return;
+	probe->stopped = true;
+	probe->member->load->probe = NULL;
+	kolk_timer_stop(&probe->timer);
+	if (probe->awaited != NULL) {
+		probe->awaited->heir = NULL;
+		kolk_http_cancel(probe->awaited->exchange);
+	}
+	if (probe->exchange != NULL)
+		kolk_http_cancel(probe->exchange);
+	else
+		gw_view_leave(probe->view, probe->loop->index);
 }
 
 void gw_health_begin(struct gw_loop *loop, struct gw_view *view)
@@ -229,16 +287,17 @@ void gw_health_end(struct gw_loop *loop, struct gw_view *view)
 {
 	uint32_t count = loop->index == 0 ? view->probe_count : 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct gw_probe *probe = &view->probes[i];
+	for (uint32_t i = 0; i < count; i++)
+		probe_end(&view->probes[i]);
+}
 
-		if (probe->stopped)
-			continue;
-		probe->stopped = true;
-		kolk_timer_stop(&probe->timer);
-		if (probe->exchange != NULL)
-			kolk_http_cancel(probe->exchange);
-		else
-			gw_view_leave(view, loop->index); /* the loop uses it still */
-	}
+void gw_health_move(struct gw_loop *loop, struct gw_view *before, struct gw_view *after)
+{
+	const bool goes_on = before->config == after->config;
+
+	if (!goes_on)
+		gw_health_end(loop, before);
+	gw_health_begin(loop, after);
+	if (goes_on)
+		gw_health_end(loop, before); /* of members that went */
 }

@@ -15,5 +15,8 @@
  * used until its last check has ended. */
 void gw_health_begin(struct gw_loop *loop, struct gw_view *view);
 void gw_health_end(struct gw_loop *loop, struct gw_view *view);
+/* Those of another view instead. Of the same configuration they go on: members that DNS names may change
+ * more often than a check takes. */
+void gw_health_move(struct gw_loop *loop, struct gw_view *before, struct gw_view *after);
 
 #endif

@@ -14,6 +14,8 @@
 
 #include "core/base/atomic.h"
 
+struct gw_probe;
+
 /*
  * Threads. What requests change is a line of its own, changed by read-modify-write on any loop. An
  * exchange adds one to in_flight when the member is chosen for it, and takes it off once, on the same
@@ -35,6 +37,7 @@ struct gw_load {
 	kolk__atomic_int err;      /* of the last check: enum kolk_err */
 	kolk__atomic_u64 checks, checks_failed;
 	uint32_t in_a_row;         /* checks that say otherwise than `down`; this loop alone */
+	struct gw_probe *probe;    /* that checks it by the newest view (health.c); this loop alone */
 
 	/* W: a reload. R: any thread. */
 	kolk__atomic_u32 weight;

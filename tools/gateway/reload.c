@@ -69,8 +69,7 @@ static void end(struct gw_loop *loop, void *user)
 	gw_proxy_run_deferred(loop);
 	if (before == after)
 		return;
-	gw_health_end(loop, before);
-	gw_health_begin(loop, after);
+	gw_health_move(loop, before, after);
 	gw_view_leave(before, loop->index); /* its exchanges go on */
 }
 

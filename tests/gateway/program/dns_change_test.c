@@ -39,7 +39,34 @@ static void test_warm_without_members(void)
 	unlink(state);
 }
 
+/* ---- checks */
+
+/* Of two members one stays, and does not answer checks; the other one is another each second. */
+static void test_checks_go_on(void)
+{
+	static struct dns_servers servers;
+	struct program program;
+	char pools[512], line[96];
+
+	MUST(dns_servers_open(&servers, "12"));
+	servers.dns.alternates = true;
+	kolk__store_relaxed(&servers.mute, 1);
+	dns_pool_lines(pools, &servers);
+	MUST(program_start(&program, pools,
+			   DNS_ROUTES DNS_BALANCER("health: {path: /health, interval: 100ms, "
+						   "timeout: 3s, unhealthy_after: 1}")));
+	snprintf(line, sizeof line, "balancer web: api@127.0.0.1:%u is down: the deadline passed",
+		 kit_mock_port(servers.mock));
+	CHECK(program_says(&program, line));
+	kolk__store_relaxed(&servers.mute, 0);
+	snprintf(line, sizeof line, "balancer web: api@127.0.0.1:%u is up",
+		 kit_mock_port(servers.mock));
+	CHECK(program_says(&program, line));
+	dns_end(&program, &servers);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
+	{ "checks go on while a name changes each second", test_checks_go_on },
 };
 TAP_TESTS(dns_change, tests);

@@ -69,6 +69,14 @@ static void put_addresses(const struct dns_server *server, struct message *m, ui
 	}
 }
 
+static void alternate(struct dns_server *server)
+{
+	uint32_t *last = &server->a[server->count - 1];
+
+	server->odd = !server->odd;
+	*last = htonl(ntohl(*last) + (server->odd ? 1 : UINT32_MAX));
+}
+
 /* The question becomes its answer. False = there is none. */
 static bool answer(struct dns_server *server, struct message *m, bool udp)
 {
@@ -91,6 +99,8 @@ static bool answer(struct dns_server *server, struct message *m, bool udp)
 	silent = server->silent;
 	if (code == DNS_OK && !truncated)
 		put_addresses(server, m, type);
+	if (type == TYPE_A && server->alternates)
+		alternate(server);
 	pthread_mutex_unlock(&server->lock);
 	m->bytes[2] = (uint8_t)(0x81 | (truncated ? 2 : 0));
 	m->bytes[3] = (uint8_t)(0x80 | code);

@@ -25,6 +25,8 @@ struct dns_server {
 	bool silent;
 	bool truncates;          /* over UDP */
 	bool cname;              /* the addresses are those of another name */
+	bool alternates;         /* the last address is one more in every other answer */
+	bool odd;                /* in the next one */
 	kolk__atomic_u32 questions, by_tcp;
 };
 
