@@ -191,7 +191,7 @@ static bool start(struct gateway *gateway)
 	if (err == KOLK_OK)
 		what = "pools of protocol mcp", err = gw_mcp_open(gateway) ? KOLK_OK : KOLK_E_OPTIONS;
 	if (err == KOLK_OK)
-		gw_mcp_bind(gateway, gateway->view), gw_status_show_mcp(gateway->mcp);
+		gw_mcp_bind(gateway, gateway->view, NULL), gw_status_show_mcp(gateway->mcp);
 	if (err == KOLK_OK && gateway->stdio_route != NULL)
 		return start_stdio(gateway);
 	if (err == KOLK_OK)

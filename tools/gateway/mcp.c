@@ -161,11 +161,11 @@ static void bind(struct gw_target *target, struct gw_mcp_pool *pool)
 	const uint32_t max = target->route->mcp_cache_max;
 
 	target->mcp = pool;
-	if (max != KOLK_NONE && pool->options.era != KOLK_MCP_LEGACY)
+	if (target->cache == NULL && max != KOLK_NONE && pool->options.era != KOLK_MCP_LEGACY)
 		target->cache = gw_mcp_cache_open(max != 0 ? max : GW_MCP_CACHE_MAX, &pool->cached);
 }
 
-void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
+void gw_mcp_bind(struct gateway *gateway, struct gw_view *view, const struct gw_view *before)
 {
 	struct gw_mcp *mcp = gateway->mcp;
 
@@ -173,6 +173,8 @@ void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
 		struct gw_mcp_pool *several = gw_mcp_federation_of(gateway, view->targets[i].route);
 		uint32_t tools = gw_tools_of_route(view->config, view->targets[i].route);
 
+		if (before != NULL)
+			view->targets[i].cache = gw_mcp_cache_ref(before->targets[i].cache);
 		if (several != NULL)
 			bind(&view->targets[i], several);
 		for (uint32_t j = 0; view->targets[i].route->pool != NULL && j < mcp->tools_at; j++)
@@ -183,10 +185,12 @@ void gw_mcp_bind(struct gateway *gateway, struct gw_view *view)
 	}
 }
 
-/* The numbers of its caches are the pools'. */
+/* The numbers of its caches are the pools'. Another view of the configuration may have them longer. */
 static void unbind(struct gw_view *view)
 {
 	for (uint32_t i = 0; i < view->config->route_count; i++) {
+		if (view->targets[i].cache != NULL)
+			gw_mcp_cache_drop(view->targets[i].cache);
 		gw_mcp_cache_unref(view->targets[i].cache);
 		view->targets[i].cache = NULL;
 	}

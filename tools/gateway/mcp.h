@@ -191,8 +191,9 @@ void gw_mcp_engine_options(const struct gw_config *config, struct kolk_engine_op
 bool gw_mcp_open(struct gateway *gateway);
 /* Whether both have the same pools of this protocol, with the same options. */
 bool gw_mcp_same(const struct gw_config *before, const struct gw_config *after);
-/* The upstreams of a view's routes; as gw_view_bind. */
-void gw_mcp_bind(struct gateway *gateway, struct gw_view *view);
+/* The upstreams of a view's routes; as gw_view_bind. before: another view of its configuration, whose
+ * caches it has, too; NULL = none. */
+void gw_mcp_bind(struct gateway *gateway, struct gw_view *view, const struct gw_view *before);
 /* Streams that only listen end; not on a loop. */
 void gw_mcp_drain(struct gateway *gateway);
 /* Sessions are ended, then all is freed; exchanges have ended. Not on a loop. False = not by then. */

@@ -124,11 +124,14 @@ void gw_reap(struct gateway *gateway)
 	pthread_mutex_unlock(&gateway->reload_lock);
 }
 
+/* Of a view before, if it is of the same configuration, caches stay. */
 static void bind(struct gateway *gateway, struct gw_view *view, struct gw_dns_names *names)
 {
+	const struct gw_view *before = gateway->view;
+
 	gw_dns_bind(names, view, gateway->engine);
 	gw_view_bind(view, gateway->engine);
-	gw_mcp_bind(gateway, view);
+	gw_mcp_bind(gateway, view, before->config == view->config ? before : NULL);
 }
 
 static enum kolk_err apply(struct gateway *gateway, struct gw_view *after,

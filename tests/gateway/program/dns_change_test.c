@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tests/gateway/program/dns_fixture.h"
+#include "tests/mcp/fixture.h"
 
 /* ---- a warm start */
 
@@ -65,8 +66,55 @@ static void test_checks_go_on(void)
 	dns_end(&program, &servers);
 }
 
+/* ---- the cache of an MCP server */
+
+static bool list_tools(const struct program *program)
+{
+	static const char body[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"_meta\":{"
+		"\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
+		"\"io.modelcontextprotocol/clientCapabilities\":{},"
+		"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}}";
+	char request[1024];
+
+	snprintf(request, sizeof request,
+		 "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+		 "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n"
+		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+		 "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	return program_ask(program, request, dns_text) == 0 && strstr(dns_text, "\"tools\":") != NULL;
+}
+
+/* What it has is good when members of a balancer change. */
+static void test_cache_stays(void)
+{
+	static struct dns_servers servers;
+	struct mcp_options o = { .ttl = 3600000, .listen = "127.0.0.1:0", .versions = "2026-07-28" };
+	struct mcp_fixture *server = mcp_fixture_open(&o);
+	struct program program;
+	char lines[512], pools[1024];
+	uint64_t asked;
+
+	MUST(server != NULL && dns_servers_open(&servers, "1"));
+	dns_pool_lines(lines, &servers);
+	snprintf(pools, sizeof pools,
+		 "  - {name: tools, protocol: mcp, address: \"%s\", limits: {idle_min: 0}, "
+		 "mcp: {era: modern}}\n%s", mcp_fixture_address(server), lines);
+	MUST(program_start(&program, pools,
+			   "    - {match: {path: /mcp}, pool: tools}\n" DNS_ROUTES DNS_PLAIN));
+	CHECK(list_tools(&program));
+	asked = mcp_fixture_number(server, MCP_N_requests);
+	CHECK(list_tools(&program) && mcp_fixture_number(server, MCP_N_requests) == asked);
+	dns_server_say(&servers.dns, "2");
+	CHECK(WITHIN_MS(10000, dns_ask(&program) == 2));
+	CHECK(list_tools(&program) && mcp_fixture_number(server, MCP_N_requests) == asked);
+	dns_end(&program, &servers);
+	mcp_fixture_close(server);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
+	{ "a result of an MCP server is kept when a name changes", test_cache_stays },
 };
 TAP_TESTS(dns_change, tests);
