@@ -155,14 +155,14 @@ static uint64_t or(uint64_t value, uint64_t fallback)
 
 void gw_dns_take_options(struct gw_dns_name *name, const struct gw_balancer_options *options)
 {
+	const uint32_t before = name->members_max;
+
 	name->members_max = (uint32_t)or(options->dns_members_max, GW_DNS_MEMBERS);
 	name->ttl_min_ns = or(options->dns_ttl_min_ns, GW_DNS_TTL_MIN_NS);
 	name->ttl_max_ns = or(options->dns_ttl_max_ns, GW_DNS_TTL_MAX_NS);
 	name->stale_max_ns = or(options->dns_stale_max_ns, KOLK_FOREVER);
-	if (name->wanted.count <= name->members_max)
-		return;
-	name->wanted.count = name->members_max;
-	name->version++;
+	if (name->members_max != before)
+		gw_dns_update_wanted(name);
 }
 
 /* ---- the names of a configuration */

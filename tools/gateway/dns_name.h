@@ -57,6 +57,7 @@ struct gw_dns_name {
 	struct gw_look_up look_ups[GW_FAMILIES]; /* of the round that is under way */
 	bool asking;
 	uint64_t begun_ns, due_ns; /* of the round, and of the next one */
+	uint64_t from_ns;          /* due_ns is at most ttl_max_ns, as it is now, after it */
 	uint32_t failed;           /* rounds in a row */
 
 	/* Under dns->lock. */
@@ -105,10 +106,12 @@ struct gw_dns_names {
 
 /* dns.c: free what no thread uses any more. */
 void gw_dns_name_free(struct gw_dns_name *name);
-/* Under dns->lock: the bounds of its balancer, of which the number of members holds at once. */
+/* Under dns->lock: the bounds of its balancer. */
 void gw_dns_take_options(struct gw_dns_name *name, const struct gw_balancer_options *options);
 
-/* dns_thread.c: the thread's function, of a struct gw_dns; and have it look at what changed. */
+/* dns_thread.c. Under dns->lock: who are to be members, by the addresses that are known. */
+void gw_dns_update_wanted(struct gw_dns_name *name);
+/* The thread's function, of a struct gw_dns; and have it look at what changed. */
 void *gw_dns_run(void *user);
 void gw_dns_wake(const struct gw_dns *dns);
 

@@ -41,7 +41,7 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /* Who are to be members: the lowest addresses, so that the same ones are everywhere and every time. */
-static void update_wanted(struct gw_dns_name *name)
+void gw_dns_update_wanted(struct gw_dns_name *name)
 {
 	const uint32_t all = name->families[0].count + name->families[1].count;
 	struct gw_ips wanted = { .at = calloc(all + 1, sizeof *wanted.at) };
@@ -116,6 +116,19 @@ static uint64_t ttl_of(const struct gw_dns_name *name)
 	return ttl_ns > name->ttl_min_ns ? ttl_ns : name->ttl_min_ns;
 }
 
+static void bound_due(struct gw_dns_name *name)
+{
+	if (name->due_ns > name->from_ns + name->ttl_max_ns)
+		name->due_ns = name->from_ns + name->ttl_max_ns;
+}
+
+static void due_in(struct gw_dns_name *name, uint64_t from_ns, uint64_t ns)
+{
+	name->from_ns = from_ns;
+	name->due_ns = from_ns + ns;
+	bound_due(name);
+}
+
 static void round_succeeded(struct gw_dns_name *name, uint64_t now_ns)
 {
 	for (int i = 0; i < GW_FAMILIES; i++)
@@ -127,8 +140,8 @@ static void round_succeeded(struct gw_dns_name *name, uint64_t now_ns)
 	name->failed = 0;
 	name->resolved_ns = now_ns;
 	name->ttl_ns = ttl_of(name);
-	name->due_ns = name->begun_ns + name->ttl_ns;
-	update_wanted(name);
+	due_in(name, name->begun_ns, name->ttl_ns);
+	gw_dns_update_wanted(name);
 }
 
 /* Of two failures the one that says more than that there is nothing. */
@@ -150,7 +163,7 @@ static void round_failed(struct gw_dns_name *name, uint64_t now_ns)
 	snprintf(name->error, sizeof name->error, "%s", text);
 	name->failed++;
 	name->failures++;
-	name->due_ns = now_ns + (pause_ns < name->ttl_max_ns ? pause_ns : name->ttl_max_ns);
+	due_in(name, now_ns, pause_ns);
 }
 
 static bool is_stale(const struct gw_dns_name *name)
@@ -173,7 +186,7 @@ static void expire(struct run *run, struct gw_dns_name *name)
 	       name->balancer, name->host);
 	for (int i = 0; i < GW_FAMILIES; i++)
 		forget(&name->families[i]);
-	update_wanted(name);
+	gw_dns_update_wanted(name);
 }
 
 /* ---- rounds; under the lock */
@@ -211,7 +224,7 @@ static void round_step(struct run *run, struct gw_dns_name *name)
 	any = take_addresses(name);
 	if (!whole && any) {
 		name->resolved_ns = run->now_ns;
-		update_wanted(name);
+		gw_dns_update_wanted(name);
 		become_known(name);
 	}
 	if (!whole)
@@ -227,6 +240,7 @@ static void round_step(struct run *run, struct gw_dns_name *name)
 
 static void name_step(struct run *run, struct gw_dns_name *name)
 {
+	bound_due(name); /* a reload may have made it smaller */
 	if (!name->asking && run->now_ns >= name->due_ns)
 		round_begin(run, name);
 	if (name->asking)

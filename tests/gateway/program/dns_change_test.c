@@ -112,9 +112,44 @@ static void test_cache_stays(void)
 	mcp_fixture_close(server);
 }
 
+/* ---- bounds of a new configuration */
+
+static bool reload_with(struct program *program, const struct dns_servers *servers, const char *routes)
+{
+	char pools[512];
+
+	dns_pool_lines(pools, servers);
+	return program_configure(program, pools, routes) && program_reload(program);
+}
+
+/* Though what is known holds for an hour by what held before. */
+static void test_bounds_hold_at_once(void)
+{
+	static struct dns_servers servers;
+	struct program program;
+
+	MUST(dns_begin(&program, &servers, "", DNS_ROUTES DNS_BALANCER("dns: {members_max: 2}")));
+	dns_server_say(&servers.dns, "123");
+	dns_server_lock(&servers.dns);
+	servers.dns.ttl_s = 3600;
+	dns_server_unlock(&servers.dns);
+	CHECK(reload_with(&program, &servers,
+			  DNS_ROUTES DNS_BALANCER("dns: {members_max: 2, ttl_max: 1d}")));
+	CHECK(WITHIN_MS(10000, dns_status_has(&program, &servers, "\"addresses\":3,\"members\":2,") &&
+				       strstr(dns_text, "\"ttlNs\":3600000000000,") != NULL));
+	CHECK(reload_with(&program, &servers,
+			  DNS_ROUTES DNS_BALANCER("dns: {members_max: 3, ttl_max: 1d}")));
+	CHECK(WITHIN_MS(10000, dns_status_has(&program, &servers, "\"addresses\":3,\"members\":3,")));
+	dns_server_say(&servers.dns, "4");
+	CHECK(reload_with(&program, &servers, DNS_ROUTES DNS_BALANCER("dns: {ttl_max: 1s}")));
+	CHECK(WITHIN_MS(10000, dns_ask(&program) == 4));
+	dns_end(&program, &servers);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
 	{ "a result of an MCP server is kept when a name changes", test_cache_stays },
+	{ "bounds of a reload hold at once", test_bounds_hold_at_once },
 };
 TAP_TESTS(dns_change, tests);
