@@ -331,6 +331,7 @@ void gw_dns_names_close(struct gw_dns_names *names)
 			gw_dns_members_end(name, names->grace_ns);
 		pthread_mutex_lock(&names->dns->lock);
 		name->users--;
+		name->shown &= name->users > 0;
 		pthread_mutex_unlock(&names->dns->lock);
 	}
 	if (names->dns->in_force == names)
@@ -362,7 +363,7 @@ void gw_dns_look(gw_dns_look_fn *run, void *user)
 		return;
 	pthread_mutex_lock(&shown->lock);
 	for (const struct gw_dns_name *name = shown->first; name != NULL; name = name->next)
-		if (name->users > 0) {
+		if (name->shown) {
 			const struct gw_dns_numbers numbers = numbers_of(name, now_ns);
 
 			run(user, &numbers);

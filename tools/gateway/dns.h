@@ -67,7 +67,8 @@ struct gw_dns_numbers {
 	uint64_t rounds, failures;
 };
 
-/* Each name, in the order in which they were opened; under a lock: run is quick. Any thread. */
+/* Each name of the configuration in force, in the order in which they were opened; under a lock: run is
+ * quick. Any thread. */
 typedef void gw_dns_look_fn(void *user, const struct gw_dns_numbers *numbers);
 void gw_dns_look(gw_dns_look_fn *run, void *user);
 

@@ -254,9 +254,21 @@ static void name_bind(struct binding *b, struct gw_balancer *balancer)
 			member_failed(b, name->members[i].name, KOLK_E_MEMORY);
 }
 
+/* At once: none of them is there twice, as one whose name servers are others would be. */
+static void show(const struct gw_dns_names *before, const struct gw_dns_names *names)
+{
+	pthread_mutex_lock(&names->dns->lock);
+	for (uint32_t i = 0; before != NULL && i < before->count; i++)
+		before->at[i]->shown = false;
+	for (uint32_t i = 0; i < names->count; i++)
+		names->at[i]->shown = true;
+	pthread_mutex_unlock(&names->dns->lock);
+}
+
 void gw_dns_bind(struct gw_dns_names *names, struct gw_view *view, struct kolk_engine *engine)
 {
 	struct binding b = { .names = names, .engine = engine };
+	const struct gw_dns_names *before = names->dns->in_force;
 	uint32_t next = 0;
 
 	names->dns->in_force = names;
@@ -275,4 +287,5 @@ void gw_dns_bind(struct gw_dns_names *names, struct gw_view *view, struct kolk_e
 			name_bind(&b, &view->balancers[i]);
 		}
 	}
+	show(before, names);
 }

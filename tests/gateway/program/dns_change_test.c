@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dns_change_test.c - what members that DNS names must not change: the rest of the gateway. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,10 +147,51 @@ static void test_bounds_hold_at_once(void)
 	dns_end(&program, &servers);
 }
 
+/* ---- what is shown */
+
+static uint32_t count_of(const char *part)
+{
+	uint32_t count = 0;
+
+	for (const char *at = dns_text; (at = strstr(at, part)) != NULL; at++)
+		count++;
+	return count;
+}
+
+/* A name of a reload that waits for it is not shown: it would be there twice. */
+static void test_shown_once(void)
+{
+	static struct dns_servers servers;
+	static struct dns_server silent;
+	struct program program;
+	char pools[512];
+
+	MUST(dns_begin(&program, &servers, "1", DNS_ROUTES DNS_PLAIN) && dns_server_open(&silent));
+	dns_server_lock(&silent);
+	silent.silent = true;
+	dns_server_unlock(&silent);
+	snprintf(pools, sizeof pools,
+		 "  - {name: api, protocol: http, address: \"api.test:%u\", name_servers: \"%s\"}\n"
+		 "admin: {listen: \"unix:%s\"}\n", kit_mock_port(servers.mock), silent.where,
+		 servers.socket);
+	CHECK(program_configure(&program, pools, DNS_ROUTES DNS_PLAIN));
+	program.said[0] = '\0';
+	kill(program.pid, SIGHUP);
+	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&silent.questions) > 0));
+	CHECK(dns_status_has(&program, &servers, "\"names\":") &&
+	      count_of("\"name\":\"api.test\"") == 1);
+	CHECK(dns_metrics_have(&program, &servers, "\nkolk_gateway_name_stale{") &&
+	      count_of("\nkolk_gateway_name_stale{") == 1);
+	CHECK(program_says(&program, "reload done: "));
+	dns_end(&program, &servers);
+	dns_server_close(&silent);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
 	{ "a result of an MCP server is kept when a name changes", test_cache_stays },
 	{ "bounds of a reload hold at once", test_bounds_hold_at_once },
+	{ "a name is shown once while a reload waits for it", test_shown_once },
 };
 TAP_TESTS(dns_change, tests);
