@@ -92,8 +92,9 @@ void gw_balancers_bind(struct gw_balancer *balancers, const struct gw_config *co
 
 			if (member->options->resolve == GW_RESOLVE_NONE)
 				member->pool = kolk_pool_find(engine, member->name);
-			kolk__store_relaxed(&member->load->weight, member->weight);
+			gw_load_bind(member->load, member->weight);
 		}
+	gw_load_bound();
 }
 
 void gw_balancers_free(struct gw_balancer *balancers, const struct gw_config *config)

@@ -43,7 +43,7 @@ struct gw_balancer {
 /* The balancers of a configuration, in the order of the file, with the members that do not resolve
  * (dns.h has the others). NULL = no memory. */
 struct gw_balancer *gw_balancers_make(const struct gw_config *config);
-/* Look up the pools of members that do not resolve. */
+/* They come into force: look up the pools of members that do not resolve. */
 void gw_balancers_bind(struct gw_balancer *balancers, const struct gw_config *config,
 		       struct kolk_engine *engine);
 /* A member more, with a name that is copied; before the balancer is in use. False = no memory,

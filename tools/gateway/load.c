@@ -8,7 +8,8 @@
 
 /* Taken when a view is made or freed, and by who wants numbers: by no request. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct gw_load *first; /* under lock */
+static struct gw_load *first; /* under lock, as the next */
+static uint64_t serial;       /* of the view in force; that of one that is being bound is the next */
 
 static void free_load(struct gw_load *load)
 {
@@ -71,10 +72,26 @@ void gw_load_close(struct gw_load *load)
 		free_load(load);
 }
 
+void gw_load_bind(struct gw_load *load, uint32_t weight)
+{
+	kolk__store_relaxed(&load->weight, weight);
+	pthread_mutex_lock(&lock);
+	load->serial = serial + 1;
+	pthread_mutex_unlock(&lock);
+}
+
+void gw_load_bound(void)
+{
+	pthread_mutex_lock(&lock);
+	serial++;
+	pthread_mutex_unlock(&lock);
+}
+
 void gw_load_each(gw_load_fn *run, void *user)
 {
 	pthread_mutex_lock(&lock);
 	for (const struct gw_load *load = first; load != NULL; load = load->next)
-		run(user, load);
+		if (load->serial >= serial || kolk__load_relaxed(&load->in_flight) > 0)
+			run(user, load);
 	pthread_mutex_unlock(&lock);
 }

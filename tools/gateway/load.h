@@ -3,7 +3,8 @@
  * load.h - what is known of a member of a balancer: requests in flight, numbers, health.
  *
  * A member is told by its name and that of its balancer: what is known of it goes on over a reload as
- * long as the balancer has it. It is freed when no view has it any more.
+ * long as the balancer has it. It is freed when no view has it any more. An exchange that goes on may
+ * have an old view for long: members of that one alone are shown as long as requests are there.
  */
 #ifndef KOLK_GATEWAY_LOAD_H
 #define KOLK_GATEWAY_LOAD_H
@@ -43,14 +44,20 @@ struct gw_load {
 	kolk__atomic_u32 weight;
 	char *balancer, *pool;     /* constant; the name of the member (gw_member) */
 	char *host;                /* constant: what resolved to it; "" = it is in the file */
-	struct gw_load *next;      /* these two under a lock */
+	struct gw_load *next;      /* these three under a lock */
 	uint32_t users;
+	uint64_t serial;           /* of the last view in force that had it */
 };
 
 /* One user more of what there is, or a new one; host NULL = "". Any thread. NULL = no memory. */
 struct gw_load *gw_load_open(const char *balancer, const char *pool, const char *host);
 /* One user less. Any thread. NULL is allowed. */
 void gw_load_close(struct gw_load *load);
+
+/* It is a member of the view that comes into force, with this weight. Under reload_lock; then, once for
+ * all members of the view, the next. */
+void gw_load_bind(struct gw_load *load, uint32_t weight);
+void gw_load_bound(void);
 
 /* A request goes there. On a loop, as the next. */
 static inline void gw_load_begin(struct gw_load *load)
@@ -69,8 +76,8 @@ static inline void gw_load_end(struct gw_load *load, bool answered, bool failed)
 		(void)kolk__add_relaxed(&load->failed, 1);
 }
 
-/* Each of them, in the order in which they were opened first. Under the lock: run is quick, and opens
- * and closes none. Any thread. */
+/* Each of the view in force, and each that has requests, in the order in which they were opened first.
+ * Under the lock: run is quick, and opens and closes none. Any thread. */
 typedef void gw_load_fn(void *user, const struct gw_load *load);
 void gw_load_each(gw_load_fn *run, void *user);
 

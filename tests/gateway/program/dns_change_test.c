@@ -187,11 +187,38 @@ static void test_shown_once(void)
 	dns_server_close(&silent);
 }
 
+#define MEMBER(host) "{\"balancer\":\"web\",\"pool\":\"api@127.0.0." host ":"
+
+/* A request that goes on keeps what it began with, whose other members are none any more. */
+static void test_gone_is_not_shown(void)
+{
+	static struct dns_servers servers;
+	struct program program;
+	int fd;
+
+	MUST(dns_begin(&program, &servers, "12", DNS_ROUTES DNS_PLAIN));
+	fd = program_connect(&program);
+	CHECK(client_send(fd, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"));
+	CHECK(client_read(fd, "\r\n\r\n", dns_text));
+	CHECK(dns_status_has(&program, &servers, MEMBER("1")) && strstr(dns_text, MEMBER("2")) != NULL);
+	dns_server_say(&servers.dns, "3");
+	CHECK(WITHIN_MS(10000, dns_status_has(&program, &servers, MEMBER("3"))));
+	CHECK(count_of("{\"balancer\":\"web\",\"pool\":\"api@") == 2 &&
+	      strstr(dns_text, "\"inFlight\":1,") != NULL);
+	CHECK(dns_metrics_have(&program, &servers, "\nkolk_gateway_member_up{") &&
+	      count_of("\nkolk_gateway_member_up{") == 2);
+	close(fd);
+	CHECK(WITHIN_MS(10000, dns_metrics_have(&program, &servers, "\nkolk_gateway_member_up{") &&
+				       count_of("\nkolk_gateway_member_up{") == 1));
+	dns_end(&program, &servers);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
 	{ "a result of an MCP server is kept when a name changes", test_cache_stays },
 	{ "bounds of a reload hold at once", test_bounds_hold_at_once },
 	{ "a name is shown once while a reload waits for it", test_shown_once },
+	{ "members that are gone are not shown", test_gone_is_not_shown },
 };
 TAP_TESTS(dns_change, tests);
