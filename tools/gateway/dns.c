@@ -348,7 +348,7 @@ static struct gw_dns_numbers numbers_of(const struct gw_dns_name *name, uint64_t
 		.balancer = name->balancer, .pool = name->pool, .name = name->host,
 		.state = name->wanted.count == 0 ? "unresolved" :
 			 name->error[0] != '\0' ? "stale" : "resolved",
-		.error = name->error, .addresses = name->addresses, .members = name->wanted.count,
+		.error = name->error, .addresses = name->addresses, .members = name->balanced,
 		.age_ns = name->resolved_ns != 0 && now_ns > name->resolved_ns ?
 				  now_ns - name->resolved_ns : 0,
 		.ttl_ns = name->ttl_ns, .rounds = name->rounds, .failures = name->failures,

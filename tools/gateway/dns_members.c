@@ -209,26 +209,22 @@ static struct gw_ips wanted_of(const struct binding *b, uint32_t *version)
 	return copy;
 }
 
-static void members_update(struct binding *b)
+static void members_update(struct binding *b, uint32_t *version)
 {
 	struct gw_dns_name *name = b->name;
-	uint32_t version;
-	struct gw_ips wanted = wanted_of(b, &version);
+	struct gw_ips wanted = wanted_of(b, version);
 
-	if (wanted.at != NULL) {
+	if (wanted.at != NULL)
 		remove_others(b, &wanted);
-		if (name->serial != b->names->serial)
-			update_all(b);
-		for (uint32_t i = 0; i < wanted.count; i++)
-			if (!is_member(name, &wanted.at[i]))
-				member_add(b, &wanted.at[i]);
-		free(wanted.at);
-	}
+	else
+		b->failed++;
+	if (name->serial != b->names->serial)
+		update_all(b);
+	for (uint32_t i = 0; i < wanted.count; i++)
+		if (!is_member(name, &wanted.at[i]))
+			member_add(b, &wanted.at[i]);
+	free(wanted.at);
 	name->serial = b->names->serial;
-	pthread_mutex_lock(&name->dns->lock);
-	name->bound = version;
-	name->incomplete |= b->failed > 0 || wanted.at == NULL;
-	pthread_mutex_unlock(&name->dns->lock);
 	say_change(b);
 }
 
@@ -245,13 +241,20 @@ void gw_dns_members_end(struct gw_dns_name *name, uint64_t grace_ns)
 
 static void name_bind(struct binding *b, struct gw_balancer *balancer)
 {
-	const struct gw_dns_name *name = b->name;
+	const uint32_t others = balancer->count;
+	struct gw_dns_name *name = b->name;
+	uint32_t version;
 
-	members_update(b);
+	members_update(b, &version);
 	for (uint32_t i = 0; i < name->member_count; i++)
 		if (!gw_balancer_add(balancer, b->options, name->members[i].name,
 				     name->members[i].pool))
 			member_failed(b, name->members[i].name, KOLK_E_MEMORY);
+	pthread_mutex_lock(&name->dns->lock);
+	name->bound = version;
+	name->balanced = balancer->count - others;
+	name->incomplete |= b->failed > 0;
+	pthread_mutex_unlock(&name->dns->lock);
 }
 
 /* At once: none of them is there twice, as one whose name servers are others would be. */

@@ -65,7 +65,8 @@ struct gw_dns_name {
 	struct gw_ips wanted;      /* of these, who are to be members */
 	uint32_t addresses;        /* that there are */
 	uint32_t version, bound;   /* of wanted, from 1; that of the members in force, 0 = none are */
-	bool incomplete;           /* a pool could not be added: once more after the next round */
+	uint32_t balanced;         /* members in force: less than wanted, where a pool was refused */
+	bool incomplete;           /* one could not be added: once more after the next round */
 	bool shown;                /* it is of the configuration in force */
 	uint32_t users;            /* configurations that have it; 0 = the thread frees it */
 	bool known;                /* a round ended, or there are addresses */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/gateway/program/dns_fixture.h"
+#include "tests/kit/certs.h"
 #include "tests/mcp/fixture.h"
 
 /* ---- a warm start */
@@ -213,6 +214,32 @@ static void test_gone_is_not_shown(void)
 	dns_end(&program, &servers);
 }
 
+/* An address whose pool cannot be made is none that is shown as a member. */
+static void test_no_pool(void)
+{
+	static struct dns_servers servers;
+	struct program program;
+	struct kit_certs certs;
+	char pools[512], away[KIT_CERTS_PATH + 8];
+
+	MUST(CHECK(kit_certs_open(&certs)));
+	MUST(dns_servers_open_tls(&servers, "1", &certs.first.cert));
+	snprintf(away, sizeof away, "%s.away", certs.authority.pem);
+	snprintf(pools, sizeof pools,
+		 "  - {name: api, protocol: http, address: \"https://first.test:%u\", name_servers: "
+		 "\"%s\", tls: {ca_file: %s}}\nadmin: {listen: \"unix:%s\"}\n",
+		 kit_mock_port(servers.mock), servers.dns.where, certs.authority.pem, servers.socket);
+	MUST(program_start(&program, pools, DNS_ROUTES DNS_PLAIN));
+	CHECK(rename(certs.authority.pem, away) == 0);
+	dns_server_say(&servers.dns, "12");
+	CHECK(program_says(&program, " is no member: "));
+	CHECK(WITHIN_MS(10000, dns_status_has(&program, &servers, "\"addresses\":2,\"members\":1,")));
+	CHECK(rename(away, certs.authority.pem) == 0);
+	CHECK(WITHIN_MS(20000, dns_status_has(&program, &servers, "\"addresses\":2,\"members\":2,")));
+	dns_end(&program, &servers);
+	kit_certs_close(&certs);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
@@ -220,5 +247,6 @@ static const struct tap_test tests[] = {
 	{ "bounds of a reload hold at once", test_bounds_hold_at_once },
 	{ "a name is shown once while a reload waits for it", test_shown_once },
 	{ "members that are gone are not shown", test_gone_is_not_shown },
+	{ "an address without a pool is not counted as a member", test_no_pool },
 };
 TAP_TESTS(dns_change, tests);
