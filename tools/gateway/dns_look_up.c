@@ -34,10 +34,21 @@ static int by_bytes(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct gw_ip));
 }
 
+void gw_ips_sort(struct gw_ips *ips)
+{
+	uint32_t kept = 0;
+
+	qsort(ips->at, ips->count, sizeof *ips->at, by_bytes);
+	for (uint32_t i = 0; i < ips->count; i++)
+		if (i == 0 || by_bytes(&ips->at[i], &ips->at[kept - 1]) != 0)
+			ips->at[kept++] = ips->at[i];
+	ips->count = kept;
+}
+
 static bool take_addresses(struct gw_look_up *look_up, const struct ares_addrinfo *answer)
 {
 	struct gw_ips *ips = &look_up->ips;
-	uint32_t count = 0, kept = 0;
+	uint32_t count = 0;
 	int ttl_s = INT32_MAX;
 
 	for (const struct ares_addrinfo_cname *cname = answer->cnames; cname != NULL; cname = cname->next)
@@ -47,16 +58,11 @@ static bool take_addresses(struct gw_look_up *look_up, const struct ares_addrinf
 	ips->at = calloc(count + 1, sizeof *ips->at);
 	if (ips->at == NULL)
 		return false;
-	count = 0;
 	for (const struct ares_addrinfo_node *node = answer->nodes; node != NULL; node = node->ai_next) {
-		ips->at[count++] = ip_of(node->ai_addr);
+		ips->at[ips->count++] = ip_of(node->ai_addr);
 		ttl_s = node->ai_ttl < ttl_s ? node->ai_ttl : ttl_s;
 	}
-	qsort(ips->at, count, sizeof *ips->at, by_bytes);
-	for (uint32_t i = 0; i < count; i++)
-		if (i == 0 || by_bytes(&ips->at[i], &ips->at[kept - 1]) != 0)
-			ips->at[kept++] = ips->at[i];
-	ips->count = kept;
+	gw_ips_sort(ips);
 	look_up->ttl_s = ttl_s > 0 ? (uint32_t)ttl_s : 0;
 	return true;
 }

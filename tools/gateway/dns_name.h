@@ -20,6 +20,9 @@ struct gw_ips {
 	uint32_t count;
 };
 
+/* dns_look_up.c: sort them, each once. */
+void gw_ips_sort(struct gw_ips *ips);
+
 /* ---- dns_look_up.c: of the thread */
 
 /* The question for one family. */

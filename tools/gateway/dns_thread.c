@@ -35,15 +35,11 @@ static void due(struct run *run, uint64_t ns)
 
 /* ---- what a round changes; under the lock */
 
-static int by_bytes(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct gw_ip));
-}
-
-/* Who are to be members: the lowest addresses, so that the same ones are everywhere and every time. */
+/* Who are to be members: the lowest addresses, so that the same ones are everywhere and every time. One
+ * of IPv4 may be in both families: mapped into IPv6, in an answer to AAAA. */
 void gw_dns_update_wanted(struct gw_dns_name *name)
 {
-	const uint32_t all = name->families[0].count + name->families[1].count;
+	uint32_t all = name->families[0].count + name->families[1].count;
 	struct gw_ips wanted = { .at = calloc(all + 1, sizeof *wanted.at) };
 
 	if (wanted.at == NULL) {
@@ -53,7 +49,8 @@ void gw_dns_update_wanted(struct gw_dns_name *name)
 	for (int i = 0; i < GW_FAMILIES; i++)
 		for (uint32_t j = 0; j < name->families[i].count; j++)
 			wanted.at[wanted.count++] = name->families[i].at[j];
-	qsort(wanted.at, wanted.count, sizeof *wanted.at, by_bytes);
+	gw_ips_sort(&wanted);
+	all = wanted.count;
 	if (all > name->members_max) {
 		wanted.count = name->members_max;
 		if (name->addresses != all)

@@ -240,6 +240,23 @@ static void test_no_pool(void)
 	kit_certs_close(&certs);
 }
 
+/* ---- one address in both families */
+
+static void test_mapped(void)
+{
+	static struct dns_servers servers;
+	struct program program;
+
+	MUST(dns_begin(&program, &servers, "", DNS_ROUTES DNS_BALANCER("dns: {members_max: 2}")));
+	dns_server_say(&servers.dns, "12");
+	dns_server_lock(&servers.dns);
+	servers.dns.mapped6 = true;
+	dns_server_unlock(&servers.dns);
+	CHECK(WITHIN_MS(10000, dns_status_has(&program, &servers, "\"members\":2,")));
+	CHECK(strstr(dns_text, "\"addresses\":2,") != NULL);
+	dns_end(&program, &servers);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
@@ -248,5 +265,6 @@ static const struct tap_test tests[] = {
 	{ "a name is shown once while a reload waits for it", test_shown_once },
 	{ "members that are gone are not shown", test_gone_is_not_shown },
 	{ "an address without a pool is not counted as a member", test_no_pool },
+	{ "an address of IPv4 in both families is one member", test_mapped },
 };
 TAP_TESTS(dns_change, tests);

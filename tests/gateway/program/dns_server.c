@@ -45,6 +45,13 @@ static void put_record(struct message *m, uint32_t name, uint32_t type, uint32_t
 	m->answers++;
 }
 
+static void put_address6(struct message *m, uint32_t name, uint32_t ttl_s, const void *address)
+{
+	put_record(m, name, TYPE_AAAA, ttl_s);
+	put16(m, 16);
+	put(m, address, 16);
+}
+
 static void put_addresses(const struct dns_server *server, struct message *m, uint32_t type)
 {
 	uint32_t name = HEADER;
@@ -62,10 +69,13 @@ static void put_addresses(const struct dns_server *server, struct message *m, ui
 		put16(m, 4);
 		put(m, &server->a[i], 4);
 	}
-	if (type == TYPE_AAAA && server->loopback6) {
-		put_record(m, name, type, server->ttl_s);
-		put16(m, 16);
-		put(m, &in6addr_loopback, 16);
+	if (type == TYPE_AAAA && server->loopback6)
+		put_address6(m, name, server->ttl_s, &in6addr_loopback);
+	if (type == TYPE_AAAA && server->mapped6) {
+		uint8_t mapped[16] = { [10] = 0xff, [11] = 0xff };
+
+		memcpy(mapped + 12, &server->a[0], 4);
+		put_address6(m, name, server->ttl_s, mapped);
 	}
 }
 

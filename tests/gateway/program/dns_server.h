@@ -20,6 +20,7 @@ struct dns_server {
 	uint32_t count;          /* of answers to A */
 	uint32_t a[DNS_ANSWERS]; /* in the order of the network */
 	bool loopback6;          /* the answer to AAAA is ::1; else there is none */
+	bool mapped6;            /* it is the first of a, mapped into IPv6 */
 	enum dns_code code, code6; /* for A, for AAAA */
 	uint32_t ttl_s;
 	bool silent;
