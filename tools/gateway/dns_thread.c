@@ -243,7 +243,7 @@ static void name_step(struct run *run, struct gw_dns_name *name)
 	if (name->asking)
 		round_step(run, name);
 	expire(run, name);
-	if (!name->asking)
+	if (!name->asking && name->due_ns > run->now_ns) /* else it waits for its turn: round_begin */
 		due(run, name->due_ns);
 }
 
