@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/gateway/program/dns_fixture.h"
+#include "tests/gateway/program/load.h"
 #include "tests/kit/certs.h"
 #include "tests/mcp/fixture.h"
 
@@ -257,6 +258,37 @@ static void test_mapped(void)
 	dns_end(&program, &servers);
 }
 
+/* ---- both at once */
+
+/* Members come and go by DNS, and by reloads that take them away and bring them back. */
+static void test_reloads(void)
+{
+	static const char *const balancers[] = {
+		DNS_ROUTES DNS_BALANCER("dns: {members_max: 1}, health: {path: /health, interval: 100ms}"),
+		DNS_ROUTES DNS_BALANCER("dns: {members_max: 2, ttl_max: 1s}"),
+		DNS_ROUTES "  balancers: [{name: web, members: [{pool: api}]}]\n",
+	};
+	static struct load load;
+	static struct dns_servers servers;
+	struct program program;
+
+	MUST(dns_begin(&program, &servers, "12", DNS_ROUTES DNS_PLAIN));
+	dns_server_lock(&servers.dns);
+	servers.dns.alternates = true;
+	dns_server_unlock(&servers.dns);
+	load_begin(&load, &program, 4);
+	for (uint32_t i = 0; i < 12; i++) {
+		const uint32_t asked = kolk__load_relaxed(&servers.dns.questions);
+
+		CHECK(reload_with(&program, &servers, balancers[i % 3]));
+		CHECK(load_answers_more(&load, "1", 20));
+		CHECK(i % 3 == 2 ||
+		      WITHIN_MS(10000, kolk__load_relaxed(&servers.dns.questions) >= asked + 4));
+	}
+	CHECK(load_end(&load) == 0);
+	dns_end(&program, &servers);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
@@ -266,5 +298,6 @@ static const struct tap_test tests[] = {
 	{ "members that are gone are not shown", test_gone_is_not_shown },
 	{ "an address without a pool is not counted as a member", test_no_pool },
 	{ "an address of IPv4 in both families is one member", test_mapped },
+	{ "reloads while a name changes lose no request", test_reloads },
 };
 TAP_TESTS(dns_change, tests);
