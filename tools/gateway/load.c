@@ -48,25 +48,27 @@ struct gw_load *gw_load_open(const char *balancer, const char *pool, const char 
 	if (*at == NULL)
 		*at = make(balancer, pool, host);
 	load = *at;
-	if (load != NULL)
+	if (load != NULL) {
+		load->at = at;
 		load->users++;
+	}
 	pthread_mutex_unlock(&lock);
 	return load;
 }
 
+/* On a loop that leaves a view: the time does not grow with how many there are. */
 void gw_load_close(struct gw_load *load)
 {
-	struct gw_load **at = &first;
 	bool unused;
 
 	if (load == NULL)
 		return;
 	pthread_mutex_lock(&lock);
 	unused = --load->users == 0;
-	while (unused && *at != load)
-		at = &(*at)->next;
 	if (unused)
-		*at = load->next;
+		*load->at = load->next;
+	if (unused && load->next != NULL)
+		load->next->at = load->at;
 	pthread_mutex_unlock(&lock);
 	if (unused)
 		free_load(load);

@@ -44,7 +44,7 @@ struct gw_load {
 	kolk__atomic_u32 weight;
 	char *balancer, *pool;     /* constant; the name of the member (gw_member) */
 	char *host;                /* constant: what resolved to it; "" = it is in the file */
-	struct gw_load *next;      /* these three under a lock */
+	struct gw_load *next, **at; /* at: what points to it. These four under a lock */
 	uint32_t users;
 	uint64_t serial;           /* of the last view in force that had it */
 };
