@@ -214,15 +214,15 @@ static void members_update(struct binding *b, uint32_t *version)
 	struct gw_dns_name *name = b->name;
 	struct gw_ips wanted = wanted_of(b, version);
 
-	if (wanted.at != NULL)
-		remove_others(b, &wanted);
-	else
-		b->failed++;
 	if (name->serial != b->names->serial)
 		update_all(b);
 	for (uint32_t i = 0; i < wanted.count; i++)
 		if (!is_member(name, &wanted.at[i]))
 			member_add(b, &wanted.at[i]);
+	if (wanted.at != NULL)
+		remove_others(b, &wanted); /* the last: what it drains is deferred until the view is bound */
+	else
+		b->failed++;
 	free(wanted.at);
 	name->serial = b->names->serial;
 	say_change(b);
