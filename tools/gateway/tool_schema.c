@@ -62,20 +62,29 @@ static bool is_integer(const char *text, size_t size)
 	return errno == 0;
 }
 
+/* What a value of another type is not. */
+static const char *type_flaw(const struct gw_parameter *p)
+{
+	static const char *const flaws[] = { "is no string", "is no integer of 64 bits", "is no number",
+					     "is neither true nor false", "is no string" };
+
+	return flaws[p->type];
+}
+
 static const char *number_flaw(const struct gw_parameter *p, const char *text, size_t size)
 {
 	char digits[64];
 	double number;
 
 	if (p->type == GW_PARAMETER_INTEGER && !is_integer(text, size))
-		return "is no integer of 64 bits";
+		return type_flaw(p);
 	if (size >= sizeof digits || !gw_is_json_number(text, size))
-		return "is no number";
+		return type_flaw(p);
 	memcpy(digits, text, size);
 	digits[size] = '\0';
 	number = strtod(digits, NULL);
 	if (!isfinite(number))
-		return "is no number";
+		return type_flaw(p);
 	if (p->minimum != NULL && number < p->lowest)
 		return "is less than its minimum";
 	return p->maximum != NULL && number > p->highest ? "is more than its maximum" : NULL;
@@ -90,7 +99,7 @@ static const char *value_flaw(const struct gw_parameter *p, const char *text, si
 		return number_flaw(p, text, size);
 	return (size == 4 && memcmp(text, "true", 4) == 0) ||
 			       (size == 5 && memcmp(text, "false", 5) == 0) ?
-		       NULL : "is neither true nor false";
+		       NULL : type_flaw(p);
 }
 
 static bool bound_read(const char *text, double *number)
@@ -254,7 +263,7 @@ static const char *take(const struct gw_parameter *p, struct kolk_mcp_part value
 	if (argument->json.size > 0)
 		return "is given twice";
 	if (string != is_text(p) || value.data[0] == '{' || value.data[0] == '[')
-		return is_text(p) ? "is no string" : "has another type";
+		return type_flaw(p);
 	argument->json = value;
 	argument->text = *to;
 	argument->size = string ? kolk_mcp_decode(value, *to) : value.size;
@@ -297,6 +306,16 @@ static bool none(struct gw_arguments *arguments, const char *text)
 	return false;
 }
 
+/* The name is the client's: it is decoded to memory, and cut. */
+static bool unknown(struct gw_arguments *arguments, struct kolk_mcp_part name, char *memory)
+{
+	size_t size = kolk_mcp_decode(name, memory);
+
+	snprintf(arguments->flaw, sizeof arguments->flaw, "there is no parameter '%.*s'",
+		 size < 64 ? (int)size : 64, memory);
+	return false;
+}
+
 bool gw_arguments_read(const struct gw_tool *tool, struct kolk_mcp_part object,
 		       struct gw_arguments *arguments)
 {
@@ -313,7 +332,7 @@ bool gw_arguments_read(const struct gw_tool *tool, struct kolk_mcp_part object,
 		const char *flaw;
 
 		if (i == UINT32_MAX)
-			return none(arguments, "there is no parameter of a name that is given");
+			return unknown(arguments, member.name, to);
 		if (is_null(member.value))
 			continue;
 		flaw = take(gw_tool_parameter(tool, i), member.value, &arguments->at[i], &to);

@@ -264,7 +264,7 @@ static void check_programs(const struct place *place)
 		       "{\"success\":false,\"error\":\"the program ended with status 4\",\"data\":"
 		       "{\"exit_status\":4,\"output\":\"\",\"error_output\":\"\"}}", true));
 	CHECK(comes_to(place, "success", "{\"n\":\"x\"}",
-		       "{\"success\":false,\"error\":\"argument 'n' has another type\"}", true));
+		       "{\"success\":false,\"error\":\"argument 'n' is no integer of 64 bits\"}", true));
 }
 
 static void test_programs(void)
