@@ -214,7 +214,7 @@ static bool find_session(struct gw_exchange *x)
 	struct gateway *gateway = x->loop->gateway;
 
 	if (id == NULL) {
-		refuse(x, 400, -32600, "Mcp-Session-Id is missing");
+		refuse(x, 400, -32600, "Mcp-Session-Id is missing: a session begins with initialize");
 		return false;
 	}
 	if (version != NULL && strcmp(version, "2025-03-26") != 0 &&
@@ -336,9 +336,9 @@ static void post(struct gw_exchange *x)
 	const char *accept = field(x, "accept");
 
 	if (!is_json(field(x, "content-type")))
-		refuse(x, 415, -32600, "Content-Type is application/json");
+		refuse(x, 415, -32600, "Content-Type has to be application/json");
 	else if (!accepts(accept, "application/json") || !accepts(accept, "text/event-stream"))
-		refuse(x, 406, -32600, "Accept has application/json and text/event-stream");
+		refuse(x, 406, -32600, "Accept has to have application/json and text/event-stream");
 	else if (x->head->body_size == 0)
 		refuse(x, 400, -32700, "there is no message");
 	else

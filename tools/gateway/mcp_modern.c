@@ -125,9 +125,11 @@ const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mc
 	if (message->meta_version[0] == '\0' || message->meta_capabilities.size == 0 ||
 	    message->meta_capabilities.data[0] != '{')
 		return print_error(error, INVALID_PARAMS,
-				   "_meta needs protocolVersion and clientCapabilities");
+				   "_meta needs io.modelcontextprotocol/protocolVersion and "
+				   "io.modelcontextprotocol/clientCapabilities");
 	if (x != NULL && !is_right(x, "mcp-protocol-version", message->meta_version))
-		return print_error(error, HEADER_MISMATCH, "MCP-Protocol-Version is not what _meta says");
+		return print_error(error, HEADER_MISMATCH,
+				   "MCP-Protocol-Version is missing, or not what _meta says");
 	if (strcmp(message->meta_version, GW_MCP_MODERN) != 0) {
 		snprintf(error, 256,
 			 "{\"code\":%d,\"message\":\"Unsupported protocol version\",\"data\":"
@@ -136,9 +138,9 @@ const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mc
 		return error;
 	}
 	if (x != NULL && !is_right(x, "mcp-method", message->method))
-		return print_error(error, HEADER_MISMATCH, "Mcp-Method is not the method");
+		return print_error(error, HEADER_MISMATCH, "Mcp-Method is missing, or not the method");
 	if (x != NULL && !is_name_right(x, message))
-		return print_error(error, HEADER_MISMATCH, "Mcp-Name is not the name");
+		return print_error(error, HEADER_MISMATCH, "Mcp-Name is missing, or not the name");
 	return NULL;
 }
 

@@ -148,19 +148,19 @@ static void test_refusals(void)
 {
 	static const struct {
 		int status;
-		const char *line, *session, *body;
+		const char *line, *session, *body, *says;
 	} cases[] = {
-		{ 400, "POST /mcp", "", CALL("1", "echo", "") },
-		{ 404, "POST /mcp", "4711", CALL("1", "echo", "") },
-		{ 400, "GET /mcp", "", "" },
-		{ 404, "GET /mcp", "abc", "" },
-		{ 400, "DELETE /mcp", "", "" },
-		{ 405, "PUT /mcp", "", "" },
-		{ 400, "POST /mcp", "", "{\"jsonrpc\":\"2.0\"" },
-		{ 400, "POST /mcp", "", "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"ping\"}" },
-		{ 400, "POST /mcp", "", "[]" },
-		{ 400, "POST /mcp", "", "" },
-		{ 403, "POST /mcp", "4711\r\nOrigin: http://evil.example", INITIALIZE },
+		{ 400, "POST /mcp", "", CALL("1", "echo", ""), "a session begins with initialize" },
+		{ 404, "POST /mcp", "4711", CALL("1", "echo", ""), "there is no such session" },
+		{ 400, "GET /mcp", "", "", "a session begins with initialize" },
+		{ 404, "GET /mcp", "abc", "", "" },
+		{ 400, "DELETE /mcp", "", "", "" },
+		{ 405, "PUT /mcp", "", "", "" },
+		{ 400, "POST /mcp", "", "{\"jsonrpc\":\"2.0\"", "" },
+		{ 400, "POST /mcp", "", "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"ping\"}", "" },
+		{ 400, "POST /mcp", "", "[]", "" },
+		{ 400, "POST /mcp", "", "", "" },
+		{ 403, "POST /mcp", "4711\r\nOrigin: http://evil.example", INITIALIZE, "" },
 	};
 	struct mcp_options o = { .listen = NULL };
 	struct place place;
@@ -169,13 +169,18 @@ static void test_refusals(void)
 	MUST(begin(&place, "path: /mcp", NULL, &o));
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		if (ask_into(&place, cases[i].line, cases[i].session, cases[i].body, text) !=
-		    cases[i].status) {
+		    cases[i].status || !has(cases[i].says)) {
 			tap_note("case %zu: %.60s", i, text);
-			FAILED("it is refused with the status of its row");
+			FAILED("it is refused with the status and the words of its row");
 		}
 	CHECK(program_curl(&place.program, "/mcp -o /dev/null -w '%{http_code}' -H 'Host: evil.example' "
 					   "-H 'Content-Type: application/json' -d '{}'", text) == 0);
 	CHECK(strcmp(text, "403") == 0);
+	CHECK(program_curl(&place.program, "/mcp -d '{}'", text) == 0); /* as a form */
+	CHECK(has("Content-Type has to be application/json"));
+	CHECK(program_curl(&place.program, "/mcp -H 'Content-Type: application/json' "
+					   "-H 'Accept: application/json' -d '{}'", text) == 0);
+	CHECK(has("Accept has to have application/json and text/event-stream"));
 	CHECK(number(&place, MCP_N_requests) == 0); /* nothing of it reached the server */
 	MUST(open_session(&place, id));
 	CHECK(ask_into(&place, "POST /other", id, CALL("1", "echo", ""), text) == 404);
