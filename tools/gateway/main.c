@@ -104,13 +104,16 @@ static enum kolk_err open_log(struct gateway *gateway)
 	return gw_access_log_open(path, &gateway->log);
 }
 
-static enum kolk_err open_admin(struct gateway *gateway)
+/* False: standard error says why. */
+static bool open_admin(struct gateway *gateway)
 {
 	const struct kolk_admin_options *options = kolk_config_admin(gateway->view->config->pools);
 	struct kolk_admin_options copy = KOLK_INIT(kolk_admin_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	enum kolk_err err;
 
 	if (options->listen == NULL)
-		return KOLK_OK;
+		return true;
 	memcpy(&copy, options, options->size < sizeof copy ? options->size : sizeof copy);
 	copy.size = sizeof copy;
 	copy.reload = gateway->stdio_route == NULL ? gw_reload : NULL;
@@ -118,7 +121,12 @@ static enum kolk_err open_admin(struct gateway *gateway)
 	copy.program_status = gw_status_json;
 	copy.program_metrics = gw_status_metrics;
 	copy.on_log = on_log;
-	return kolk_admin_open(gateway->engine, &copy, &gateway->admin);
+	copy.failure = &failure;
+	err = kolk_admin_open(gateway->engine, &copy, &gateway->admin);
+	if (err != KOLK_OK)
+		gw_say("no admin server at %s: %s", options->listen,
+		       failure.os_error != 0 ? strerror(failure.os_error) : kolk_err_text(err));
+	return err == KOLK_OK;
 }
 
 static enum kolk_err open_tracing(struct gateway *gateway)
@@ -157,10 +165,7 @@ static void end_checks(struct gw_loop *loop, void *user)
 /* Of one file there may be several programs, and one that has the address of the admin server. */
 static bool start_stdio(struct gateway *gateway)
 {
-	enum kolk_err err = open_admin(gateway);
-
-	if (err != KOLK_OK)
-		gw_say("no admin server: %s", kolk_err_text(err));
+	(void)open_admin(gateway);
 	gateway->stdio = gw_stdio_begin(gateway, gateway->stdio_route, gateway->stdio_fds);
 	return gateway->stdio != NULL;
 }
@@ -206,12 +211,12 @@ static bool start(struct gateway *gateway)
 							     &gateway->server);
 	if (err == KOLK_OK)
 		what = "warm start", err = gw_warm_begin(gateway) ? KOLK_OK : KOLK_E_MEMORY;
-	if (err == KOLK_OK)
-		what = "admin server", err = open_admin(gateway);
 	if (err != KOLK_OK) {
 		complain(what, err);
 		return false;
 	}
+	if (!open_admin(gateway))
+		return false;
 	gw_each_loop(gateway, begin_checks, NULL);
 	return gw_listen(gateway);
 }
@@ -409,7 +414,7 @@ static int serve(struct gw_config *config, const char *path, const char *stdio_r
 static int usage(FILE *file, int status)
 {
 	fputs("kolk-gateway --config FILE [--check]\n"
-	      "kolk-gateway --stdio ROUTE [FILE]\n\n"
+	      "kolk-gateway --stdio ROUTE [FILE] [--check]\n\n"
 	      "  --config FILE  what to do: kolk-config(5), section gateway\n"
 	      "  --stdio ROUTE  serve one MCP client at standard input and output, instead of listeners:\n"
 	      "                 the server that the route with this match.path leads to\n"
@@ -420,6 +425,18 @@ static int usage(FILE *file, int status)
 	      "FILE is " STDIO_FILE " unless it is given.\n",
 	      file);
 	return status;
+}
+
+/* A file without --config, as other programs take it, is what is meant by most. */
+static int usage_wrong(const char *path, const char *extra)
+{
+	if (path == NULL && extra == NULL)
+		fputs("kolk-gateway: --config FILE is missing\n", stderr);
+	else if (path == NULL)
+		fprintf(stderr, "kolk-gateway: write --config in front of the file: --config %s\n", extra);
+	else
+		fprintf(stderr, "kolk-gateway: '%s' is one argument too many\n", extra);
+	return usage(stderr, USAGE);
 }
 
 static int check(struct gw_config *config, const char *path)
@@ -478,6 +495,6 @@ int main(int argc, char **argv)
 	if (stdio_route != NULL && path == NULL)
 		path = optind < argc ? argv[optind++] : STDIO_FILE;
 	if (path == NULL || optind != argc)
-		return usage(stderr, USAGE);
+		return usage_wrong(path, argv[optind]);
 	return run_file(path, stdio_route, only_check);
 }

@@ -313,9 +313,14 @@ bool gw_stdio_take(int fds[2])
 	return ok;
 }
 
+static const char *path_of(const struct gw_route *route)
+{
+	return route->path != NULL ? route->path : "/";
+}
+
 static bool is_path(const char *path, const struct gw_route *route)
 {
-	return strcmp(route->path != NULL ? route->path : "/", path) == 0;
+	return strcmp(path_of(route), path) == 0;
 }
 
 static bool is_mcp(const struct gw_config *config, const struct gw_route *route)
@@ -323,7 +328,7 @@ static bool is_mcp(const struct gw_config *config, const struct gw_route *route)
 	const struct kolk_pool_options *one;
 	const char *pool = route->pool;
 
-	if (route->action == GW_ACTION_TOOLS)
+	if (route->action == GW_ACTION_TOOLS || route->federation.count > 0)
 		return true;
 	for (uint32_t i = 0; pool != NULL && (one = kolk_config_pool(config->pools, i)) != NULL; i++)
 		if (strcmp(one->name, pool) == 0)
@@ -333,11 +338,17 @@ static bool is_mcp(const struct gw_config *config, const struct gw_route *route)
 
 bool gw_stdio_check(const struct gw_config *config, const char *path)
 {
+	uint32_t others = 0;
+
 	for (uint32_t i = 0; i < config->route_count; i++)
-		if (is_path(path, &config->routes[i]) &&
-		    (is_mcp(config, &config->routes[i]) || config->routes[i].federation.count > 0))
+		if (is_path(path, &config->routes[i]) && is_mcp(config, &config->routes[i]))
 			return true;
-	fprintf(stderr, "kolk-gateway: no route to a pool of protocol mcp, or with tools, has the path %s\n", path);
+	fprintf(stderr, "kolk-gateway: no route to an MCP server has the path %s", path);
+	for (uint32_t i = 0; i < config->route_count; i++)
+		if (is_mcp(config, &config->routes[i]))
+			fprintf(stderr, "%s %s", others++ == 0 ? ": there are" : ",",
+				path_of(&config->routes[i]));
+	fputs(others == 0 ? ": there is none at all\n" : "\n", stderr);
 	return false;
 }
 
