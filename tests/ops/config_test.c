@@ -258,6 +258,18 @@ static void files_that_are_not_there(void **state)
 	assert_int_equal(kolk_config_load("/", NULL, &config, NULL), KOLK_E_IO);
 }
 
+/* What is wrong with no file has no place in front of it. */
+static void an_error_of_no_file(void **state)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	char told[400];
+
+	(void)state;
+	snprintf(error.message, sizeof error.message, "it cannot change");
+	kolk_config_error_text(&error, told, sizeof told);
+	assert_string_equal(told, "it cannot change");
+}
+
 static void write_some(const char *path, mode_t mode)
 {
 	static const char text[] = "pools:\n- {name: a, address: 'a:1'}\n";
@@ -390,6 +402,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(all_values),
 	cmocka_unit_test(everything_is_bounded),
 	cmocka_unit_test(files_that_are_not_there),
+	cmocka_unit_test(an_error_of_no_file),
 	cmocka_unit_test(files_that_are_odd),
 	cmocka_unit_test(every_allocation_fails_once),
 	cmocka_unit_test(several_mistakes),

@@ -277,8 +277,9 @@ static void done_text(const struct gateway *gateway, char *text, size_t capacity
 	if (fixed != NULL)
 		gw_config_fixed_changes(gateway->fixed, fixed, changes, sizeof changes);
 	free(fixed);
-	snprintf(text, capacity, "%s: %u routes are in force%s%s", gateway->path,
-		 config->route_count, changes[0] != '\0' ? "; after a restart: " : "", changes);
+	snprintf(text, capacity, "%s: %u %s in force%s%s", gateway->path, config->route_count,
+		 config->route_count == 1 ? "route is" : "routes are",
+		 changes[0] != '\0' ? "; after a restart: " : "", changes);
 }
 
 enum kolk_err gw_reload(void *user, char *text, size_t capacity)

@@ -147,7 +147,8 @@ size_t kolk_config_error_text(const struct kolk_config_error *error, char *text,
 	(void)kolk__sized_read(&e, error); /* unknown parts are left out */
 	if (e.line != 0)
 		snprintf(place, sizeof place, ":%u:%u", e.line, e.column);
-	length = snprintf(text, size, "%s%s: %s%s%s%s%s", e.file, place, e.message,
+	length = snprintf(text, size, "%s%s%s%s%s%s%s%s", e.file, place,
+			  e.file[0] != 0 ? ": " : "", e.message,
 			  e.suggestion[0] != 0 ? ": " : "", e.suggestion,
 			  e.more[0] != 0 ? "\n" : "", e.more);
 	return (size_t)length;

@@ -193,7 +193,7 @@ static void test_options_that_stay(void)
 	CHECK(program_configure(&program, pools, routes));
 	for (int i = 0; i < 2; i++) {
 		CHECK(program_reload(&program));
-		CHECK(strstr(program.said, "1 routes are in force; after a restart: proxy_protocol of "
+		CHECK(strstr(program.said, "1 route is in force; after a restart: proxy_protocol of "
 					   "listen 1\n") != NULL);
 	}
 	CHECK(program_ask(&program, GET("/"), text) == 0 && strstr(text, " 502 ") != NULL);
