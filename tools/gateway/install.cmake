@@ -1,4 +1,5 @@
-# What is installed beside the program: its manual, an example of its file, the units of systemd.
+# What is installed beside the program: its manual, an example of its file, the pages with its keys,
+# the units of systemd.
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME kolk-gateway)
 set(GATEWAY ${PROJECT_SOURCE_DIR}/tools/gateway)
 # /etc of /usr; below any other prefix, so that it can be moved.
@@ -12,6 +13,8 @@ install(TARGETS kolk-gateway)
 install(FILES ${GATEWAY}/kolk-gateway.yaml DESTINATION ${KOLK_ETC})
 install(FILES ${PROJECT_SOURCE_DIR}/docs/man/kolk-gateway.8
 	DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(FILES ${PROJECT_SOURCE_DIR}/docs/gateway.md ${PROJECT_SOURCE_DIR}/docs/pooled-tools.md
+	${GATEWAY}/pooled-tools.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kolk-gateway)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/kolk-gateway.service
 	${GATEWAY}/systemd/kolk-gateway.socket DESTINATION lib/systemd/system)
 install(FILES ${GATEWAY}/systemd/kolk-gateway.sysusers DESTINATION lib/sysusers.d

@@ -415,7 +415,8 @@ static int usage(FILE *file, int status)
 {
 	fputs("kolk-gateway --config FILE [--check]\n"
 	      "kolk-gateway --stdio ROUTE [FILE] [--check]\n\n"
-	      "  --config FILE  what to do: kolk-config(5), section gateway\n"
+	      "  --config FILE  what to do: kolk-config(5); the keys of gateway and tools are in gateway.md\n"
+	      "                 and pooled-tools.md, below share/doc/kolk-gateway\n"
 	      "  --stdio ROUTE  serve one MCP client at standard input and output, instead of listeners:\n"
 	      "                 the server that the route with this match.path leads to\n"
 	      "  --check        only say whether the file is right\n"
