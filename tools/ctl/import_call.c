@@ -5,6 +5,9 @@
 
 #include "tools/ctl/import_tool.h"
 
+/* Options whose arguments may stand beside them. */
+#define FLAT "command redis exec"
+
 static uint32_t protocol_of(const struct import_tool *tool)
 {
 	return tool->pool != NULL ? tool->pool->protocol : KOLK__PROTOCOL_RAW;
@@ -259,19 +262,27 @@ static void script_http(struct import_tool *tool, const struct kolk__node *optio
 		import_became_done(tool, option, "http");
 }
 
+/* The command is in the map of the option, or is the option. */
 static void script_program(struct import_tool *tool, const struct kolk__node *option,
 			   const struct import_words *words)
 {
-	const struct import_path before = import_enter(tool->import, option->key);
+	const struct kolk__node *command = first_of(option, "command");
+	struct import_path before;
 
-	import_program(tool, first_of(option, "command"), words);
+	if (command == NULL) {
+		import_program(tool, option, words);
+		return;
+	}
+	before = import_enter(tool->import, option->key);
+	import_program(tool, command, words);
 	import_leave(tool->import, &before);
 }
 
 static void script_do(struct import_tool *tool, const struct kolk__node *option,
 		      struct import_words *words)
 {
-	const struct kolk__node *command = first_of(option, "command");
+	const struct kolk__node *inside = first_of(option, "command");
+	const struct kolk__node *command = inside != NULL ? inside : option;
 	const char *statement;
 
 	switch (protocol_of(tool)) {
@@ -312,6 +323,16 @@ static void script(struct import_tool *tool, const struct kolk__node *option)
 	script_do(tool, option, &words);
 	if (tool->flaw == NULL)
 		import_program_options(tool, option);
+}
+
+/* {command: ..., args: [...]} among the options of the tool. */
+static void flat_script(struct import_tool *tool, const struct kolk__node *option)
+{
+	struct import_words words = { .count = 0 };
+
+	if (import_split(tool, option, &words) &&
+	    import_split(tool, first_of(tool->map, "args arguments"), &words))
+		script_do(tool, option, &words);
 }
 
 /* ---- by the option's name */
@@ -368,6 +389,9 @@ static does_fn *does(const struct import_tool *tool, const struct kolk__node *op
 
 	if (map && strcmp(option->key, "script") == 0)
 		return script;
+	if (import_is_text(option) && import_is_one_of(option->key, FLAT) &&
+	    first_of(tool->map, "args arguments") != NULL)
+		return flat_script;
 	if (protocol == KOLK__PROTOCOL_POSTGRES &&
 	    import_is_one_of(option->key, "sql query statement"))
 		return does_sql;
@@ -381,6 +405,14 @@ static does_fn *does(const struct import_tool *tool, const struct kolk__node *op
 		return does_http;
 	return import_is_one_of(option->key, "command script exec") && !map ? does_program
 									    : NULL;
+}
+
+bool import_is_of_command(const struct import_tool *tool, const struct kolk__node *option)
+{
+	const struct kolk__node *command = first_of(tool->map, FLAT);
+
+	return option == first_of(tool->map, "args arguments") && command != NULL &&
+	       import_is_text(command);
 }
 
 bool import_call(struct import_tool *tool, const struct kolk__node *option)

@@ -88,6 +88,8 @@ const char *import_sql(struct import_tool *tool, const struct kolk__node *option
 
 /* What the tool does, by an option that says it; false = this option says no such thing. */
 bool import_call(struct import_tool *tool, const struct kolk__node *option);
+/* Whether they are arguments that stand beside their command, and were taken with it. */
+bool import_is_of_command(const struct import_tool *tool, const struct kolk__node *option);
 /* By the keys of a map: method, path, query, headers, body. */
 void import_http(struct import_tool *tool, const struct kolk__node *map);
 bool import_http_has(const char *key);

@@ -108,6 +108,8 @@ static void option_take(struct import_tool *tool, const struct kolk__node *optio
 		import_done(tool->import, option, NULL);
 	} else if (option->kind == KOLK__NOTHING)
 		import_done(tool->import, option, "empty: the default");
+	else if (import_is_of_command(tool, option))
+		import_became_done(tool, option, "of the command");
 	else if (!import_tool_option(tool, option) && !import_call(tool, option))
 		import_left(tool->import, option, advice(option->key));
 }
