@@ -102,19 +102,33 @@ static bool file_write(const struct request *request, const char *text, size_t s
 	return ok;
 }
 
+static bool has_file(const struct request *request)
+{
+	return request->output != NULL && strcmp(request->output, "-") != 0;
+}
+
+static enum outcome complain_of_output(const struct request *request, const char *why)
+{
+	char problem[700], clean[600];
+
+	snprintf(problem, sizeof problem, "%s %s",
+		 text_clean(request->output, clean, sizeof clean, 0), why);
+	return complain(USAGE, problem);
+}
+
 static enum outcome output_write(const struct request *request, const char *text, size_t size)
 {
-	char problem[300];
+	char why[300];
 
-	if (request->output == NULL) {
+	if (!has_file(request)) {
 		fwrite(text, 1, size, stdout);
 		return DONE;
 	}
 	if (file_write(request, text, size))
 		return DONE;
-	snprintf(problem, sizeof problem, "the output cannot be written: %s",
+	snprintf(why, sizeof why, "cannot be written: %s",
 		 errno == EEXIST ? "it exists; --force writes over it" : strerror(errno));
-	return complain(USAGE, problem);
+	return complain_of_output(request, why);
 }
 
 static void report_print(struct import *import, const struct request *request)
@@ -136,9 +150,9 @@ static enum outcome usage_check(const struct request *request)
 		return complain(USAGE, "import has no JSON");
 	if ((request->given & OPTION_FORCE) != 0 && request->output == NULL)
 		return complain(USAGE, "--force goes with --output");
-	if (request->output != NULL && (request->given & OPTION_FORCE) == 0 &&
+	if (has_file(request) && (request->given & OPTION_FORCE) == 0 &&
 	    access(request->output, F_OK) == 0)
-		return complain(USAGE, "the output exists; --force writes over it");
+		return complain_of_output(request, "exists; --force writes over it");
 	return DONE;
 }
 
