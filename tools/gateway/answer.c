@@ -204,7 +204,7 @@ static const char *refusal_text(uint32_t status)
 		const char *text;
 	} texts[] = {
 		{ 400, "the path could be read in two ways" },
-		{ 401, "who asks is not known" },
+		{ 401, "there is no bearer token, or not a good one" },
 		{ 403, "who asks is not known, or may not say so" },
 		{ 404, "no route leads there" },
 		{ 413, "the body is larger than the route takes" },

@@ -297,7 +297,7 @@ static void test_who_asks(void)
 		{ GET("/fixed"), "HTTP/1.1 201 ", "hello" },
 		{ GET("/moved"), "HTTP/1.1 308 ", "" },
 		{ GET("/open/x"), "HTTP/1.1 200 ", "ok" },
-		{ GET("/own"), "HTTP/1.1 401 ", "www-authenticate: Bearer\r\n" },
+		{ GET("/own"), "HTTP/1.1 401 ", "\"error\":\"there is no bearer token, or not a good one\"" },
 		{ GET("/up/x"), "HTTP/1.1 401 ", "www-authenticate: Bearer\r\n" },
 		{ "GET /up/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer alice\r\n"
 		  "\r\n", "HTTP/1.1 200 ", "ok" },
