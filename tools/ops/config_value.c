@@ -71,7 +71,7 @@ static bool add_variable(struct value *v, const char *text, size_t size)
 		return add(v, value, strlen(value));
 	if (colon == NULL)
 		return kolk__wrong(v->at, "set it, or give a default: ${NAME:-default}",
-				   "the environment variable %s is not set", name.text);
+				   "the environment variable %s is not set, or empty", name.text);
 	return add(v, colon + 2, size - name_size - 2);
 }
 
