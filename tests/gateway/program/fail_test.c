@@ -299,6 +299,8 @@ static void test_who_asks(void)
 		{ GET("/open/x"), "HTTP/1.1 200 ", "ok" },
 		{ GET("/own"), "HTTP/1.1 401 ", "\"error\":\"there is no bearer token, or not a good one\"" },
 		{ GET("/up/x"), "HTTP/1.1 401 ", "www-authenticate: Bearer\r\n" },
+		{ "GET /up/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer bob\r\n"
+		  "\r\n", "HTTP/1.1 401 ", "there is no bearer token, or not a good one" },
 		{ "GET /up/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer alice\r\n"
 		  "\r\n", "HTTP/1.1 200 ", "ok" },
 		{ GET("/nowhere"), "HTTP/1.1 404 ", "" },
