@@ -20,6 +20,7 @@ struct scope {
 	struct kolk_lease *leases; /* inside, or the engine's memory */
 	struct kolk_engine *engine; /* whose memory; NULL = inside */
 	struct kolk_scope_item *items; /* the last one added first */
+	struct kolk_scope_item *left; /* at the end: those that could not be ended now */
 	/* count + pending <= capacity: a pending acquire has a place for its lease. */
 	uint32_t count, pending, capacity;
 };
@@ -36,7 +37,7 @@ void kolk_scope_begin(struct kolk_scope *scope)
 
 	own->leases = own->inside;
 	own->engine = NULL;
-	own->items = NULL;
+	own->items = own->left = NULL;
 	own->count = own->pending = 0;
 	own->capacity = KOLK_SCOPE_INSIDE;
 }
@@ -134,28 +135,37 @@ enum kolk_err kolk_scope_remove(struct kolk_scope *scope, const struct kolk_leas
 
 /* ---- items */
 
+static void put(struct kolk_scope_item **list, struct kolk_scope_item *item)
+{
+	item->next = *list;
+	item->previous = NULL;
+	if (item->next != NULL)
+		item->next->previous = item;
+	*list = item;
+}
+
 void kolk_scope_add_item(struct kolk_scope *scope, struct kolk_scope_item *item,
 			 kolk_scope_end_fn *end, void *user)
 {
-	struct scope *own = scope_of(scope);
-
-	*item = (struct kolk_scope_item){ .scope = scope, .next = own->items, .end = end,
-					  .user = user };
-	if (own->items != NULL)
-		own->items->previous = item;
-	own->items = item;
+	*item = (struct kolk_scope_item){ .scope = scope, .end = end, .user = user };
+	put(&scope_of(scope)->items, item);
 }
 
 void kolk_scope_remove_item(struct kolk_scope_item *item)
 {
+	struct scope *own;
+
 	if (item->scope == NULL)
 		return;
+	own = scope_of(item->scope);
 	if (item->next != NULL)
 		item->next->previous = item->previous;
 	if (item->previous != NULL)
 		item->previous->next = item->next;
+	else if (own->items == item)
+		own->items = item->next;
 	else
-		scope_of(item->scope)->items = item->next;
+		own->left = item->next;
 	item->scope = NULL;
 }
 
@@ -223,11 +233,12 @@ enum kolk_err kolk_scope_acquire_cancel(struct kolk_scope_acquire *acquire)
 
 /* ---- the end */
 
-/* What cannot be ended now is in the list again, in its order. */
+/* What cannot be ended now is in the list again, in its order. Until then it is in the scope, too: the
+ * end of another item may remove and free it. */
 static enum kolk_err end_items(struct kolk_scope *scope, enum kolk_scope_outcome outcome)
 {
 	struct scope *own = scope_of(scope);
-	struct kolk_scope_item *left = NULL, *item;
+	struct kolk_scope_item *item;
 	enum kolk_err first = KOLK_OK;
 
 	while ((item = own->items) != NULL) { /* each once */
@@ -240,13 +251,13 @@ static enum kolk_err end_items(struct kolk_scope *scope, enum kolk_scope_outcome
 			own->pending -= was_pending ? 1 : 0;
 			continue;
 		}
-		item->next = left;
-		left = item;
+		item->scope = scope;
+		put(&own->left, item);
 		if (first == KOLK_OK)
 			first = err;
 	}
-	while ((item = left) != NULL) {
-		left = item->next;
+	while ((item = own->left) != NULL) {
+		kolk_scope_remove_item(item);
 		kolk_scope_add_item(scope, item, item->end, item->user);
 	}
 	return first;

@@ -2,6 +2,8 @@
 /* scope_test.c - scope.c: what is taken in a scope is given back when it ends, and only that. */
 #include "tests/unit/unit.h"
 
+#include <string.h>
+
 #include "core/engine.h"
 #include "core/release.h"
 
@@ -339,6 +341,37 @@ static void items_end_the_last_one_first(void **state)
 	assert_int_equal(places, 4);
 }
 
+/* user: the first of two. */
+static enum kolk_err on_end_of_both(void *user, enum kolk_scope_outcome outcome)
+{
+	struct ended *both = user;
+
+	kolk_scope_remove_item(&both[1].item);
+	memset(&both[1].item, 0xff, sizeof both[1].item); /* as if it were freed */
+	return on_end(&both[0], outcome);
+}
+
+/* A client closes its calls: one of them could not be ended a moment ago. */
+static void an_item_may_remove_one_that_stayed(void **state)
+{
+	struct ended item[3] = { { .answer = KOLK_OK } };
+	struct kolk_scope scope;
+
+	(void)state;
+	places = 0;
+	item[1].answer = item[2].answer = KOLK_E_LEASE_BUSY;
+	kolk_scope_begin(&scope);
+	kolk_scope_add_item(&scope, &item[0].item, on_end_of_both, item);
+	for (int i = 1; i < 3; i++)
+		kolk_scope_add_item(&scope, &item[i].item, on_end, &item[i]);
+	assert_int_equal(kolk_scope_end(&scope, KOLK_SCOPE_RELEASE), KOLK_E_LEASE_BUSY);
+	assert_int_equal(places, 3);
+	item[2].answer = KOLK_OK;
+	end(&scope);
+	assert_int_equal(places, 4); /* the other one that stayed */
+	assert_int_equal(item[2].place, 4);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(the_end_releases_what_is_held, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(another_ones_lease_is_left_alone, fixture_open,
@@ -356,6 +389,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(the_end_cancels_what_is_pending, fixture_open,
 					fixture_close),
 	cmocka_unit_test(items_end_the_last_one_first),
+	cmocka_unit_test(an_item_may_remove_one_that_stayed),
 };
 
 CMOCKA_TESTS(scope, tests);
