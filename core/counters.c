@@ -68,6 +68,7 @@ void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists)
 {
 	for (int i = 0; i < KOLK__TIMES; i++)
 		kolk__hist_free(engine->sys, &hists->of[i]);
+	kolk__summary_clear(&hists->release);
 }
 
 /* ---- one word each: connections that ended, callers that were refused, and what is rare */

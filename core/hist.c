@@ -112,6 +112,13 @@ void kolk__summary_merge(struct kolk__summary *into, const struct kolk__summary 
 	raise_max(&into->max, kolk__load_relaxed(&from->max));
 }
 
+void kolk__summary_clear(struct kolk__summary *summary)
+{
+	kolk__store_relaxed(&summary->count, 0);
+	kolk__store_relaxed(&summary->sum, 0);
+	kolk__store_relaxed(&summary->max, 0);
+}
+
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value)
 {
 	uint32_t octave = octave_of(value);
@@ -207,8 +214,6 @@ void kolk__hist_free(const struct kolk_sys *sys, struct kolk__hist *hist)
 	if (octaves != NULL)
 		sys->deallocate(sys->context, octaves, OCTAVES_SIZE);
 	kolk__store_relaxed(&hist->octaves, NULL);
-	kolk__store_relaxed(&hist->all.count, 0);
-	kolk__store_relaxed(&hist->all.sum, 0);
-	kolk__store_relaxed(&hist->all.max, 0);
+	kolk__summary_clear(&hist->all);
 	kolk__store_relaxed(&hist->lost, 0);
 }

@@ -32,6 +32,7 @@ struct kolk__hist {
 
 void kolk__summary_record(struct kolk__summary *summary, uint64_t value);
 void kolk__summary_merge(struct kolk__summary *into, const struct kolk__summary *from);
+void kolk__summary_clear(struct kolk__summary *summary);
 void kolk__hist_record(const struct kolk_sys *sys, struct kolk__hist *hist, uint64_t value);
 /* From now on recording does not allocate (10.3 KiB). False = no memory. */
 bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist);

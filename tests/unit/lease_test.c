@@ -157,6 +157,35 @@ static void releases_are_timed_by_sample(void **state)
 	assert_int_equal(stats.release_count, 0);
 }
 
+/* The memory of a pool that is freed is the next one's. */
+static void a_new_pool_has_no_releases_of_another(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool, *next;
+	struct kolk_lease lease;
+
+	o.name = "short";
+	o.address = "192.0.2.1:7";
+	pool = pool_of(fix, &o);
+	for (int i = 0; i < 1024; i++) {
+		assert_int_equal(kolk_acquire(kolk_pool_key(pool),
+					      kolk__sim_now(fix->sim) + KOLK_S_NS, &lease), KOLK_OK);
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+	}
+	assert_int_equal(stats_of(pool).release_count, 1);
+	assert_int_equal(kolk_pool_close(pool, kolk__sim_now(fix->sim) + KOLK_S_NS), KOLK_OK);
+	o.name = "next";
+	next = pool_of(fix, &o);
+	assert_ptr_equal(next, pool);
+	assert_int_equal(stats_of(next).release_count, 0);
+	assert_int_equal(stats_of(next).release_sum_ns, 0);
+	assert_int_equal(stats_of(next).release_max_ns, 0);
+	assert_int_equal(kolk_engine_stats(fix->engine, &stats), KOLK_OK);
+	assert_int_equal(stats.release_count, 1);
+}
+
 static void a_discard_says_why(void **state)
 {
 	struct fixture *fix = *state;
@@ -310,6 +339,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(engines_in_a_row),
 	cmocka_unit_test_setup_teardown(io_makes_a_release_slow, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(releases_are_timed_by_sample, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(a_new_pool_has_no_releases_of_another, fixture_open,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(a_release_sees_that_it_is_stale, fixture_open,
 					fixture_close),
 	cmocka_unit_test_setup_teardown(an_operation_that_is_over_is_not_cancelled, fixture_open,
