@@ -146,6 +146,7 @@ static void make_of_mcp(struct gw_warm_job *job, struct gw_mcp_pool *pool)
 
 /* ---- what the configuration leads to */
 
+/* Members by DNS are as many as there are addresses, and counted by the names of their pools. */
 static struct kolk_pool *member_pool(const struct gw_target *target, const char *name)
 {
 	const struct gw_balancer *balancer = target->balancer;
