@@ -233,8 +233,8 @@ enum kolk_err kolk_scope_acquire_cancel(struct kolk_scope_acquire *acquire)
 
 /* ---- the end */
 
-/* What cannot be ended now is in the list again, in its order. Until then it is in the scope, too: the
- * end of another item may remove and free it. */
+/* What cannot be ended now is in the list again, in its order. Until then it is in the scope, too:
+ * the end of another item may remove and free it. */
 static enum kolk_err end_items(struct kolk_scope *scope, enum kolk_scope_outcome outcome)
 {
 	struct scope *own = scope_of(scope);
