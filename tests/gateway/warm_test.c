@@ -301,6 +301,62 @@ static void a_file_that_is_too_large_is_not_read(void **state)
 	assert_string_equal(why, "it is larger than 16 MiB");
 }
 
+/* What is beside it is another program's. */
+static void a_file_beside_it_stays(void **state)
+{
+	struct gw_warm_use use = use_of("github", "alice");
+	struct gw_warm_list list = { .pairs = NULL };
+	char why[GW_WARM_WHY], beside[80];
+
+	(void)state;
+	snprintf(beside, sizeof beside, "%s.new", path);
+	gw_warm_list_add(&list, gw_warm_pair_make(&use, 12));
+	assert_int_equal(symlink("elsewhere", beside), 0);
+	assert_true(gw_warm_file_write(path, &list, why));
+	assert_int_equal(unlink(beside), 0);
+	gw_warm_list_free(&list);
+}
+
+static void *write_often(void *user)
+{
+	char why[GW_WARM_WHY];
+	bool written = true;
+
+	for (int i = 0; i < 200; i++)
+		written &= gw_warm_file_write(path, user, why);
+	return written ? user : NULL;
+}
+
+/* Two gateways with one file: it is always the whole of one of them. */
+static void two_may_write_it(void **state)
+{
+	struct gw_warm_list list = { .pairs = NULL }, read = { .pairs = NULL };
+	char why[GW_WARM_WHY], name[32];
+	pthread_t threads[2];
+	void *written;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof name, "tenant%d", i);
+		gw_warm_list_add(&list, gw_warm_pair_make(&(struct gw_warm_use){
+			.texts = { [GW_WARM_POOL] = { "p", 1 },
+				   [GW_WARM_TENANT] = { name, strlen(name) } } }, 1));
+	}
+	assert_true(gw_warm_file_write(path, &list, why));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, write_often, &list), 0);
+	for (int i = 0; i < 200; i++) {
+		assert_true(gw_warm_file_read(path, 1000, &read, why));
+		assert_int_equal(read.count, 100);
+		gw_warm_list_free(&read);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(threads[i], &written), 0);
+		assert_ptr_equal(written, &list);
+	}
+	gw_warm_list_free(&list);
+}
+
 #define F(name) cmocka_unit_test_setup_teardown(name, path_make, path_remove)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_most_used_come_first),
@@ -312,5 +368,7 @@ static const struct CMUnitTest tests[] = {
 	F(a_part_of_a_file_is_no_file),
 	F(what_is_not_ours_is_not_taken),
 	F(a_file_that_is_too_large_is_not_read),
+	F(a_file_beside_it_stays),
+	F(two_may_write_it),
 };
 CMOCKA_TESTS(gateway_warm, tests);

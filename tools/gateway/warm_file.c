@@ -7,9 +7,9 @@
  *      "protocolVersion": "2025-11-25", "capabilities": "{}", "clientInfo": "{...}"}]}
  *
  * Texts of a client are kept as it wrote them: byte for byte they are what its sessions are told
- * apart by. A file with anything that this does not write is not ours, and is not taken.
+ * apart by. A file without the mark, or with a pair that is none, is not taken, and not written over.
  */
-#define _GNU_SOURCE /* strerrordesc_np */
+#define _GNU_SOURCE /* mkostemp, strerrordesc_np */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -284,22 +284,34 @@ static bool write_all(int fd, const char *text)
 	return true;
 }
 
-/* The file beside it is new, so that nobody else has it open, and no link leads elsewhere. */
-static bool write_new(const char *path, const char *text)
+/* The file beside it is new, with a name that no other has: gateways that have the same state file do
+ * not meet in it, and no link leads elsewhere. Nothing is left of it if it cannot be written. */
+static bool write_beside(char *beside, const char *text)
 {
-	int fd, error;
+	int fd = mkostemp(beside, O_CLOEXEC), error; /* mode 0600 */
 	bool ok;
 
-	if (unlink(path) != 0 && errno != ENOENT)
-		return false;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
 	ok = write_all(fd, text) && fsync(fd) == 0;
 	error = errno;
 	close(fd);
+	if (!ok)
+		(void)unlink(beside);
 	errno = error;
 	return ok;
+}
+
+static bool move(const char *beside, const char *path)
+{
+	int error;
+
+	if (rename(beside, path) == 0)
+		return true;
+	error = errno;
+	(void)unlink(beside);
+	errno = error;
+	return false;
 }
 
 bool gw_warm_file_write(const char *path, const struct gw_warm_list *list, char why[GW_WARM_WHY])
@@ -309,12 +321,10 @@ bool gw_warm_file_write(const char *path, const struct gw_warm_list *list, char 
 
 	if (text == NULL)
 		return refuse(why, "there is no memory");
-	snprintf(beside, sizeof beside, "%s.new", path);
-	written = write_new(beside, text) && rename(beside, path) == 0;
-	if (!written) {
+	snprintf(beside, sizeof beside, "%s.XXXXXX", path);
+	written = write_beside(beside, text) && move(beside, path);
+	if (!written)
 		(void)refuse(why, strerrordesc_np(errno));
-		(void)unlink(beside);
-	}
 	free(text);
 	return written;
 }
