@@ -301,6 +301,29 @@ static void a_file_that_is_too_large_is_not_read(void **state)
 	assert_string_equal(why, "it is larger than 16 MiB");
 }
 
+/* They stay a number that is read again. */
+static void uses_have_an_end(void **state)
+{
+	static const char most[] = STATE("[{\"kind\":\"call\",\"uses\":9223372036854775807,"
+					 "\"pool\":\"p\",\"tenant\":\"t\"}]");
+	struct gw_warm_list list = { .pairs = NULL };
+	char why[GW_WARM_WHY];
+
+	(void)state;
+	put(most, strlen(most));
+	assert_true(gw_warm_file_read(path, 10, &list, why));
+	assert_true(gw_warm_file_read(path, 10, &list, why));
+	assert_int_equal(list.count, 2);
+	gw_warm_list_sort(&list, 10);
+	assert_int_equal(list.count, 1);
+	assert_true(gw_warm_file_write(path, &list, why));
+	gw_warm_list_free(&list);
+	assert_true(gw_warm_file_read(path, 10, &list, why));
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.pairs[0]->uses, INT64_MAX);
+	gw_warm_list_free(&list);
+}
+
 /* What is beside it is another program's. */
 static void a_file_beside_it_stays(void **state)
 {
@@ -368,6 +391,7 @@ static const struct CMUnitTest tests[] = {
 	F(a_part_of_a_file_is_no_file),
 	F(what_is_not_ours_is_not_taken),
 	F(a_file_that_is_too_large_is_not_read),
+	F(uses_have_an_end),
 	F(a_file_beside_it_stays),
 	F(two_may_write_it),
 };

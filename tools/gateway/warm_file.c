@@ -73,6 +73,12 @@ static int by_uses(const void *a, const void *b)
 	return by_text(a, b);
 }
 
+/* JSON's integers end there, and a number beyond would make the file a damaged one. Neither is more. */
+static uint64_t sum_of(uint64_t uses, uint64_t more)
+{
+	return uses + more < INT64_MAX ? uses + more : INT64_MAX;
+}
+
 void gw_warm_list_sort(struct gw_warm_list *list, uint32_t max)
 {
 	uint32_t kept = 0;
@@ -85,7 +91,7 @@ void gw_warm_list_sort(struct gw_warm_list *list, uint32_t max)
 			list->pairs[++kept] = list->pairs[i];
 			continue;
 		}
-		list->pairs[kept]->uses += list->pairs[i]->uses;
+		list->pairs[kept]->uses = sum_of(list->pairs[kept]->uses, list->pairs[i]->uses);
 		free(list->pairs[i]);
 	}
 	list->count = kept + 1;
