@@ -301,6 +301,18 @@ static void a_file_that_is_too_large_is_not_read(void **state)
 	assert_string_equal(why, "it is larger than 16 MiB");
 }
 
+/* A place where nothing writes is not waited for. */
+static void a_fifo_is_no_file(void **state)
+{
+	struct gw_warm_list read = { .pairs = NULL };
+	char why[GW_WARM_WHY];
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_false(gw_warm_file_read(path, 10, &read, why));
+	assert_string_equal(why, "it is no regular file");
+}
+
 /* They stay a number that is read again. */
 static void uses_have_an_end(void **state)
 {
@@ -391,6 +403,7 @@ static const struct CMUnitTest tests[] = {
 	F(a_part_of_a_file_is_no_file),
 	F(what_is_not_ours_is_not_taken),
 	F(a_file_that_is_too_large_is_not_read),
+	F(a_fifo_is_no_file),
 	F(uses_have_an_end),
 	F(a_file_beside_it_stays),
 	F(two_may_write_it),

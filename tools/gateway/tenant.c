@@ -9,6 +9,7 @@
 #include "tools/gateway/tenant.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mbedtls/asn1.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
@@ -18,6 +19,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/ascii.h"
 #include "tools/gateway/jwks_url.h"
@@ -177,7 +179,9 @@ static bool lines_read(struct gw_tenants *tenants, FILE *file, struct gw_trouble
 
 FILE *gw_file_open(const char *path, const char *suggestion, struct gw_trouble *trouble)
 {
-	FILE *file = fopen(path, "re");
+	/* O_NONBLOCK: a FIFO would wait for a writer before it is seen to be none. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	struct stat about;
 	bool ok = file != NULL && fstat(fileno(file), &about) == 0;
 
@@ -194,6 +198,8 @@ FILE *gw_file_open(const char *path, const char *suggestion, struct gw_trouble *
 		return file;
 	if (file != NULL)
 		fclose(file);
+	else if (fd >= 0)
+		close(fd);
 	return NULL;
 }
 
