@@ -12,6 +12,7 @@
 
 #include "tools/gateway/mcp_child.h"
 #include "tools/gateway/mcp_client.h"
+#include "tools/gateway/mcp_federation.h"
 #include "tools/gateway/warm.h"
 
 #define MAKE_NS (10 * KOLK_S_NS)
@@ -157,6 +158,18 @@ static struct kolk_pool *member_pool(const struct gw_target *target, const char 
 	return NULL;
 }
 
+/* One of a federation has no route of its own. */
+static struct gw_mcp_pool *mcp_pool(const struct gw_target *target, const char *name)
+{
+	struct gw_mcp_pool *pool = target->mcp;
+	const struct gw_mcp_federation *several = pool != NULL ? pool->federation : NULL;
+
+	for (uint32_t i = 0; several != NULL && i < several->count; i++)
+		if (strcmp(several->members[i].pool->name, name) == 0)
+			return several->members[i].pool;
+	return pool != NULL && several == NULL && strcmp(pool->name, name) == 0 ? pool : NULL;
+}
+
 static void make(struct gw_warm_job *job)
 {
 	const struct gw_view *view = job->loop->view;
@@ -166,9 +179,10 @@ static void make(struct gw_warm_job *job)
 		const struct gw_target *target = &view->targets[i];
 		const char *pool = target->route->pool;
 		struct kolk_pool *member = member_pool(target, name);
+		struct gw_mcp_pool *mcp = mcp_pool(target, name);
 
-		if (pool != NULL && strcmp(pool, name) == 0 && target->mcp != NULL)
-			make_of_mcp(job, target->mcp);
+		if (mcp != NULL)
+			make_of_mcp(job, mcp);
 		else if (pool != NULL && strcmp(pool, name) == 0 && target->pool != NULL)
 			make_connection(job, target->pool);
 		else if (member != NULL)

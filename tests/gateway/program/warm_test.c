@@ -21,6 +21,7 @@ struct place {
 	struct mcp_fixture *server;
 	char directory[32], state[64], token[64], admin[64];
 	const char *mcp;  /* options of its pool */
+	const char *routes; /* NULL = one to this pool */
 	const char *more; /* of the section gateway */
 };
 
@@ -49,7 +50,8 @@ static bool begin(struct place *place)
 	memset(&place->program, 0, sizeof place->program);
 	return program_start_with(&place->program, &(struct program_file){
 		.engine = "loops: 3", .pools = pools, .gateway = gateway,
-		.routes = "    - {match: {path: /mcp}, pool: tools}\n" });
+		.routes = place->routes != NULL ? place->routes :
+						  "    - {match: {path: /mcp}, pool: tools}\n" });
 }
 
 static bool open_place(struct place *place, struct mcp_options *o)
@@ -180,12 +182,12 @@ static void work_modern(const struct place *place, const char *user)
 /* ---- sessions */
 
 /* The first request of a user who was there often costs no initialize; that of another one does. */
-static void comes_back(const char *mcp, void (*use)(const struct place *place, const char *user))
+static void comes_back_to(struct place place, void (*use)(const struct place *place, const char *user))
 {
-	struct place place = { .mcp = mcp, .more = "  warm_pairs_max: 1\n" };
 	struct mcp_options o = { .listen = NULL };
 	uint64_t made;
 
+	place.more = "  warm_pairs_max: 1\n";
 	MUST(open_place(&place, &o));
 	MUST(begin(&place));
 	for (int i = 0; i < 4; i++)
@@ -203,6 +205,11 @@ static void comes_back(const char *mcp, void (*use)(const struct place *place, c
 	CHECK(strstr(state_of(&place), "\"tenant\":\"alice\"") != NULL);
 	CHECK(strstr(text, "bob") == NULL); /* the less frequent of two has no place */
 	close_place(&place);
+}
+
+static void comes_back(const char *mcp, void (*use)(const struct place *place, const char *user))
+{
+	comes_back_to((struct place){ .mcp = mcp }, use);
 }
 
 static void test_sessions(void)
@@ -223,6 +230,27 @@ static void test_multiplexed(void)
 static void test_calls(void)
 {
 	comes_back("era: legacy, isolation: tenant, sharing: exclusive", work_modern);
+}
+
+/* A session that a client has no more use for. */
+static void work_federated(const struct place *place, const char *user)
+{
+	char id[256] = "", fields[512];
+	const char *at;
+
+	CHECK(ask(place, user, "", INITIALIZE("desk")) == 200);
+	at = strstr(text, "mcp-session-id: ");
+	CHECK(at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1);
+	snprintf(fields, sizeof fields, "Mcp-Session-Id: %s\r\n", id);
+	CHECK(ask_line(place, "DELETE /mcp", user, fields, "") == 200);
+}
+
+static void test_federation(void)
+{
+	comes_back_to((struct place){
+		.mcp = "era: legacy, isolation: tenant, sharing: exclusive",
+		.routes = "    - {match: {path: /mcp}, federation: [{pool: tools}]}\n" },
+		      work_federated);
 }
 
 /* A client that says something else of itself is told apart: the session that was made ahead is not
@@ -420,6 +448,7 @@ static const struct tap_test tests[] = {
 	{ "so is one that a client holds for itself", test_bound },
 	{ "so is one that several clients share", test_multiplexed },
 	{ "so is one for requests that stand for themselves", test_calls },
+	{ "so is one with a server of several behind a route", test_federation },
 	{ "what was made ahead is not another client's", test_another_client },
 	{ "sessions that each client has alone are not made ahead", test_alone },
 	{ "the token is the one that is configured, and not in the state", test_token },
