@@ -49,10 +49,11 @@ void gw_warm_use_pool(struct gw_loop *loop, const char *pool, const char *tenant
 	gw_warm_count_use(loop->warm->count, &use);
 }
 
-/* A server that is shown the client's token gets nothing from us without it. */
+/* A server that is shown the client's token gets nothing from us without it; our own, in this program,
+ * is there without a session. */
 static bool is_counted(const struct gw_mcp_call *call)
 {
-	return call->home->warm != NULL && !call->passes;
+	return call->home->warm != NULL && !call->passes && !call->pool->local;
 }
 
 static void use_mcp(const struct gw_mcp_call *call, struct gw_warm_use *use)
