@@ -37,7 +37,8 @@ void gw_status_warm_ended(enum gw_warm_outcome outcome)
 void gw_status_warm_wrote(uint64_t pairs, const char *why)
 {
 	pthread_mutex_lock(&lock);
-	shared.pairs = pairs;
+	if (why == NULL)
+		shared.pairs = pairs;
 	shared.writes++;
 	shared.failures += why != NULL;
 	snprintf(shared.error, sizeof shared.error, "%s", why != NULL ? why : "");
