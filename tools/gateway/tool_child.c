@@ -106,7 +106,8 @@ static bool take(int fd, char piece[PIECE], ssize_t *got)
 	return *got > 0;
 }
 
-/* Read what is there: the descriptor is closed at its end. False = it wrote too much. */
+/* Read what is there: the descriptor is closed at its end. False = it wrote too much, or there is no
+ * memory for it: bytes_max does not end the loop then. */
 static bool read_out(struct gw_process *process, struct pollfd *watched)
 {
 	char piece[PIECE];
@@ -116,23 +117,25 @@ static bool read_out(struct gw_process *process, struct pollfd *watched)
 		if (gw_text_size(&process->out) + (size_t)got > process->bytes_max)
 			return false;
 		gw_text_put(&process->out, piece, (size_t)got);
+		if (process->out.failed)
+			return false;
 	}
 	if (got == 0)
 		watched->fd = -1;
 	return true;
 }
 
+/* One piece, which is more than is kept: a program that never stops writing would keep a loop here from
+ * what stops it. */
 static void read_errors(struct gw_process *process, struct pollfd *watched)
 {
+	size_t room = ERRORS_MAX - gw_text_size(&process->errors);
 	char piece[PIECE];
 	ssize_t got;
 
-	while (take(watched->fd, piece, &got)) {
-		size_t room = ERRORS_MAX - gw_text_size(&process->errors);
-
+	if (take(watched->fd, piece, &got))
 		gw_text_put(&process->errors, piece, (size_t)got < room ? (size_t)got : room);
-	}
-	if (got == 0)
+	else if (got == 0)
 		watched->fd = -1;
 }
 
@@ -177,7 +180,7 @@ static void run_child(struct gw_process *process, pid_t pid, struct pollfd watch
 	process->os_error = pid_fd < 0 ? errno : 0;
 	process->err = pid_fd < 0 ? KOLK_E_RESOURCE : watch(process, watched);
 	process->status = reap(pid);
-	if (process->err == KOLK_OK && (process->out.failed || process->errors.failed))
+	if (process->out.failed || process->errors.failed)
 		process->err = KOLK_E_MEMORY;
 	close_if_open(pid_fd);
 }

@@ -191,12 +191,14 @@ static const char program_tools[] =
 	"- {name: much, command: [/usr/bin/head, -c, '5000', /dev/zero], bytes_max: 1KiB}\n"
 	"- {name: endless, command: [/usr/bin/yes], bytes_max: 1KiB}\n"
 	"- {name: slow, command: [/bin/sleep, '1000'], timeout: 100ms}\n"
+	"- {name: noisy, command: [/bin/sh, -c, 'for i in 1 2 3 4 5 6 7 8; do yes >&2 & done; wait'],\n"
+	"   timeout: 100ms}\n"
 	"- {name: long, command: [/bin/sleep, '1000'], timeout: 600s, calls_max: 1}\n"
 	"- {name: leaves, command: [/bin/sh, -c, 'sleep 1000 & echo left']}\n"
 	"- name: success\n  parameters: [{name: n, type: integer, required: true}]\n"
 	"  command: [/bin/sh, -c, 'exit \"$$1\"', sh, '{{n}}']\n  result: success\n";
 #define PROGRAM_NAMES                                                                            \
-	"say, json, deep, env, where, fails, killed, absent, much, endless, slow, long, leaves, success"
+	"say, json, deep, env, where, fails, killed, absent, much, endless, slow, noisy, long, leaves, success"
 
 static void test_list(void)
 {
@@ -257,6 +259,7 @@ static void check_programs(const struct place *place)
 	CHECK(comes_to(place, "much", "{}", "longer than the tool's bytes_max", true));
 	CHECK(comes_to(place, "endless", "{}", "longer than the tool's bytes_max", true));
 	CHECK(comes_to(place, "slow", "{}", "the tool's timeout has passed", true));
+	CHECK(comes_to(place, "noisy", "{}", "the tool's timeout has passed", true));
 	CHECK(comes_to(place, "leaves", "{}", "{\"exit_status\":0,\"output\":\"left\\n\"}", false));
 	CHECK(comes_to(place, "success", "{\"n\":0}",
 		       "{\"success\":true,\"data\":{\"exit_status\":0,\"output\":\"\"}}", false));
