@@ -11,23 +11,90 @@ const char *import_base(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* What a caller sends would be a shell's program. */
-static bool is_shell(const struct import_words *words)
+/* ---- programs whose arguments are programs */
+
+static bool takes_value(const char *word)
 {
-	return import_is_one_of(import_base(words->words[0]), "sh bash dash zsh ksh") &&
-	       words->count > 2 && strcmp(words->words[1], "-c") == 0 &&
-	       strstr(words->words[2], "{{") != NULL;
+	return strstr(word, "{{") != NULL;
 }
 
-static const char *program_flaw(const struct kolk__node *option,
+/* "-c", "-lc", "-ne", "--eval", "--eval=...": a program follows, or is in it. */
+static bool is_code_option(struct import *import, const char *word)
+{
+	static const char names[] = "--command --eval --exec --execute --expression --print";
+
+	if (word[0] != '-' || word[1] == 0)
+		return false;
+	return word[1] != '-' ? strpbrk(word + 1, "cCeEpr") != NULL :
+				import_is_one_of(import_text(import, "%.*s",
+							     (int)strcspn(word, "="), word),
+						 names);
+}
+
+/* Is what a caller sends in a program that these options say, or does it say which file is run? */
+static bool is_code(struct import *import, const struct import_words *words, uint32_t from)
+{
+	bool code = true; /* what comes next is a program, or the file of one */
+
+	for (uint32_t i = from; i < words->count; i++) {
+		const char *word = words->words[i];
+
+		if (is_code_option(import, word)) {
+			code = true;
+			if (takes_value(word))
+				return true;
+		} else if (word[0] != '-') {
+			if (code && takes_value(word))
+				return true;
+			code = false;
+		}
+	}
+	return false;
+}
+
+static bool takes_any(const struct import_words *words, uint32_t from)
+{
+	for (uint32_t i = from; i < words->count; i++)
+		if (takes_value(words->words[i]))
+			return true;
+	return false;
+}
+
+/* Would what a caller sends be a part of a program: of a shell, of a language, of SQL? These may
+ * stand behind others, as env and sudo. What they get as an argument of a program is data. */
+static bool is_program_of_caller(struct import *import, const struct import_words *words)
+{
+	static const char languages[] =
+		"sh bash dash zsh ksh mksh ash fish csh tcsh python pypy perl ruby node nodejs "
+		"deno bun php lua Rscript pwsh powershell su";
+	/* Of these each argument is one, or may be. */
+	static const char whole[] =
+		"psql mysql mariadb sqlite duckdb mongo mongosh ssh awk gawk mawk nawk sed eval "
+		"parallel watch";
+
+	for (uint32_t i = 0; i < words->count; i++) {
+		const char *base = import_base(words->words[i]);
+		const char *name = import_text(import, "%.*s",
+					       (int)strcspn(base, "0123456789."), base);
+
+		if (import_is_one_of(name, languages))
+			return is_code(import, words, i + 1);
+		if (import_is_one_of(name, whole))
+			return takes_any(words, i + 1);
+	}
+	return false;
+}
+
+static const char *program_flaw(struct import *import, const struct kolk__node *option,
 				const struct import_words *words)
 {
 	if (words->count == 0)
 		return "it names no program";
 	if (import_is_text(option) && strpbrk(option->text, "|&;<>`()*?") != NULL)
 		return "it is for a shell: write a program that does it";
-	if (is_shell(words))
-		return "a shell would run what a caller sends: write a program that does it";
+	if (is_program_of_caller(import, words))
+		return "it runs what a caller sends as a program: write one that takes it as an "
+		       "argument";
 	if (words->words[0][0] != '/' && strchr(words->words[0], '/') != NULL)
 		return "write the absolute path of the program";
 	return NULL;
@@ -36,7 +103,7 @@ static const char *program_flaw(const struct kolk__node *option,
 void import_program(struct import_tool *tool, const struct kolk__node *option,
 		    const struct import_words *words)
 {
-	const char *flaw = program_flaw(option, words), *list;
+	const char *flaw = program_flaw(tool->import, option, words), *list;
 	const bool found = flaw == NULL && words->words[0][0] != '/';
 	struct import_words own = { .count = 0 };
 
