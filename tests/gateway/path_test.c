@@ -133,7 +133,20 @@ static void what_reaches_an_upstream_names_no_host(void **state)
 	assert_false(gw_path_begins_well(";a/b"));
 }
 
+static void the_last_segment_is_told(void **state)
+{
+	static const char *const empty[] = { "/", "/a/", "/a/;b", "/a/%3Bb", "/a/?b", "/a%2f", "/a\\" };
+	static const char *const full[] = { "/a", "/a;b", "/a/b?c/", "/a/b%3bc", "/a/%20" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
+		assert_true(gw_path_ends_empty(empty[i]));
+	for (size_t i = 0; i < sizeof full / sizeof *full; i++)
+		assert_false(gw_path_ends_empty(full[i]));
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(the_last_segment_is_told),
 	cmocka_unit_test(servers_agree_on_what_passes),
 	cmocka_unit_test(what_reaches_an_upstream_names_no_host),
 };

@@ -83,6 +83,18 @@ enum gw_path_reading gw_path_reading(const char *path)
 	return is_dots(&segment) ? GW_PATH_DOTS : two_ways ? GW_PATH_TWO_WAYS : GW_PATH_PLAIN;
 }
 
+bool gw_path_ends_empty(const char *path)
+{
+	bool empty = true, parameters = false;
+	int c;
+
+	while ((c = take(&path)) != END) {
+		parameters = c != '/' && (parameters || c == ';');
+		empty = c == '/' || (empty && parameters);
+	}
+	return empty;
+}
+
 bool gw_path_begins_well(const char *path)
 {
 	if (*path != '/')

@@ -22,6 +22,9 @@ enum gw_path_reading {
 	GW_PATH_DOTS         /* a segment "." or "..", in any spelling */
 };
 enum gw_path_reading gw_path_reading(const char *path);
+/* Whether nothing stands behind its last '/', or parameters alone: "/users/" is another resource than
+ * one of the users. */
+bool gw_path_ends_empty(const char *path);
 
 /* Whether each byte of it stands for itself: gw_path_match is strncmp then. */
 bool gw_path_is_literal(const char *path);

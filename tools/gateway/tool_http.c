@@ -104,6 +104,16 @@ static uint32_t put_fields(const struct gw_tool *tool, struct kolk_http_field fi
 	return count;
 }
 
+/* Whether an argument made another path of it than the file's: one that is read in two ways, or that of
+ * all things instead of one. */
+static bool is_other_path(const struct gw_template *path, const char *target)
+{
+	const struct gw_template_part *last = &path->parts[path->count - 1];
+	bool slash = last->parameter == GW_LITERAL && last->text[last->size - 1] == '/';
+
+	return gw_path_reading(target) != GW_PATH_PLAIN || (!slash && gw_path_ends_empty(target));
+}
+
 void gw_tool_http_begin(struct gw_tool_call *call)
 {
 	struct kolk_http_request request = KOLK_INIT(kolk_http_request);
@@ -113,7 +123,7 @@ void gw_tool_http_begin(struct gw_tool_call *call)
 
 	request.method = call->tool->http_method != NULL ? call->tool->http_method : "GET";
 	request.target = gw_text_data(&call->sent);
-	if (!call->sent.failed && gw_path_reading(request.target) != GW_PATH_PLAIN) {
+	if (!call->sent.failed && is_other_path(call->tool->path, request.target)) {
 		gw_tool_call_fail(call, "an argument of the path is '.', '..' or empty, or has '/', '\\' or a NUL");
 		return;
 	}

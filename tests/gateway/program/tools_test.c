@@ -346,6 +346,10 @@ static const char http_tools[] =
 	"  http: {path: '/users/{{id}}/x', query: ['q={{q}}', 'n={{n}}'], headers: ['X-Own: yes']}\n"
 	"- name: post\n  pool: web\n  parameters: [{name: a}, {name: b, type: boolean}]\n"
 	"  http: {path: /post, method: POST, body: '{\"a\": {{a}}, \"b\": [{{b}}], \"c\": \"<{{a}}>\"}'}\n"
+	"- {name: remove, pool: web, parameters: [{name: id, required: true}],\n"
+	"   http: {path: '/users/{{id}}', method: DELETE}}\n"
+	"- {name: inside, pool: web, parameters: [{name: id, required: true}],\n"
+	"   http: {path: '/users/{{id}}/'}}\n"
 	"- {name: missing, pool: web, http: {path: /missing}}\n"
 	"- {name: silent, pool: web, http: {path: /silent}, timeout: 100ms}\n"
 	"- {name: large, pool: web, http: {path: '/x'}, bytes_max: 1KiB,\n"
@@ -370,10 +374,19 @@ static void test_http(void)
 	char pools[300];
 
 	MUST(open_origin(&origin, pools));
-	MUST(begin(&place, pools, "get, post, missing, silent, dead", http_tools));
+	MUST(begin(&place, pools, "get, post, remove, inside, missing, silent, dead", http_tools));
 	CHECK(comes_to(&place, "get", "{\"id\":\"a/ \"}", "read a path with this argument", true));
 	CHECK(comes_to(&place, "get", "{\"id\":\"..\"}", "read a path with this argument", true));
 	CHECK(comes_to(&place, "get", "{\"id\":\"\"}", "read a path with this argument", true));
+	/* Without its last segment a path is that of the whole collection. */
+	CHECK(comes_to(&place, "remove", "{\"id\":\"\"}", "read a path with this argument", true));
+	CHECK(comes_to(&place, "remove", "{\"id\":\";a\"}", "read a path with this argument", true));
+	CHECK(comes_to(&place, "remove", "{\"id\":\"7\"}",
+		       "{\"status\":200,\"body\":{\"line\":\"DELETE /users/7 HTTP/1.1\",\"header\":false,"
+		       "\"body\":null}}", false));
+	CHECK(comes_to(&place, "inside", "{\"id\":\"7\"}",
+		       "{\"status\":200,\"body\":{\"line\":\"GET /users/7/ HTTP/1.1\",\"header\":false,"
+		       "\"body\":null}}", false));
 	CHECK(comes_to(&place, "get", "{\"id\":\"a b\",\"q\":\"x&y=\\r\\n\"}",
 		       "{\"status\":200,\"body\":{\"line\":\"GET /users/a%20b/x?q=x%26y%3D%0D%0A&n=3 "
 		       "HTTP/1.1\",\"header\":true,\"body\":null}}", false));
@@ -386,7 +399,7 @@ static void test_http(void)
 	CHECK(comes_to(&place, "missing", "{}", "{\"status\":404,\"body\":\"none\"}", true));
 	CHECK(comes_to(&place, "silent", "{}", "the tool's timeout has passed", true));
 	CHECK(comes_to(&place, "dead", "{}", "nobody listens at the address", true));
-	CHECK(kolk__load_acquire(&origin.requests) == 5);
+	CHECK(kolk__load_acquire(&origin.requests) == 7);
 	end(&place);
 	kit_mock_close(origin.mock);
 }
