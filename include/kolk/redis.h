@@ -122,7 +122,9 @@ struct kolk_redis_request {
 	 * another connection, when a connection that was used before ended without a byte of answer.
 	 * A connection that is found dead before a byte went out was no attempt. */
 	uint32_t replayable;
-	uint32_t reserved;       /* zero */
+	/* All its replies, as they lie in memory, when that is less than the options'
+	 * reply_bytes_max: E_LIMIT beyond, as there; 0 = theirs. */
+	uint32_t reply_bytes_max;
 };                               /* since 0.1 */
 
 /* A call that is under way on a loop. */

@@ -402,7 +402,43 @@ static void only_replayable_calls_are_repeated(void **state)
 	}
 }
 
+/* On its first connection it says how long a value is, and of it no more than its beginning. */
+static void mock_long_value(struct kit_mock_conn *conn, void *user)
+{
+	char text[512];
+
+	(void)user;
+	if (!mock_open_well(conn) ||
+	    !kit_mock_read_until(conn, "$4\r\nlong\r\n", text, sizeof text, 10000))
+		return;
+	kit_mock_say(conn, kit_mock_number(conn) == 0 ? "$100000\r\nxxxx" : "$4\r\nxxxx\r\n");
+	kit_mock_drain(conn, 10000);
+}
+
+/* A call's own limit ends it before what is too long has come; others go on. */
+static void a_call_limits_its_reply(void **state)
+{
+	static const char *const words[] = { "ECHO", "long" };
+	const struct kolk_redis_command command = { 2, words, NULL };
+	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
+	const struct kolk_redis_reply *reply;
+	struct redis_fixture fixture = { 0 };
+
+	(void)state;
+	request.commands = &command;
+	request.count = 1;
+	request.reply_bytes_max = 1000;
+	request.deadline_ns = kolk_in_ms(10000);
+	redis_mock_open(&fixture, mock_long_value);
+	assert_int_equal(kolk_redis_call(fixture.key, &request, &reply), KOLK_E_LIMIT);
+	assert_int_equal(kolk_redis_call(fixture.key, &request, &reply), KOLK_OK);
+	assert_string_equal(reply->text, "xxxx");
+	kolk_redis_reply_free(reply);
+	redis_mock_close(&fixture);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_call_limits_its_reply),
 	cmocka_unit_test(late_setup_is_never_read),
 	cmocka_unit_test(refusals_are_distinguished),
 	cmocka_unit_test(unsolicited_on_an_idle_connection),

@@ -7,34 +7,42 @@
 
 /* ---- a reply, as JSON */
 
-static void put_reply(struct gw_text *to, const struct kolk_redis_reply *reply);
+static void put_reply(struct gw_tool_call *call, const struct kolk_redis_reply *reply);
 
-static void put_list(struct gw_text *to, const struct kolk_redis_reply *reply)
+/* More than bytes_max is an error, so no more than that and an element is made. */
+static bool is_enough(const struct gw_tool_call *call)
 {
-	gw_text_say(to, "[");
-	for (size_t i = 0; i < reply->count; i++) {
-		gw_text_say(to, i > 0 ? "," : "");
-		put_reply(to, &reply->elements[i]);
+	return gw_text_size(&call->data) > gw_tool_bytes_max(call->tool) || call->data.failed;
+}
+
+static void put_list(struct gw_tool_call *call, const struct kolk_redis_reply *reply)
+{
+	gw_text_say(&call->data, "[");
+	for (size_t i = 0; i < reply->count && !is_enough(call); i++) {
+		gw_text_say(&call->data, i > 0 ? "," : "");
+		put_reply(call, &reply->elements[i]);
 	}
-	gw_text_say(to, "]");
+	gw_text_say(&call->data, "]");
 }
 
 /* Keys may be of any type: pairs. */
-static void put_map(struct gw_text *to, const struct kolk_redis_reply *reply)
+static void put_map(struct gw_tool_call *call, const struct kolk_redis_reply *reply)
 {
-	gw_text_say(to, "[");
-	for (size_t i = 0; i + 1 < reply->count; i += 2) {
-		gw_text_say(to, i > 0 ? ",[" : "[");
-		put_reply(to, &reply->elements[i]);
-		gw_text_say(to, ",");
-		put_reply(to, &reply->elements[i + 1]);
-		gw_text_say(to, "]");
+	gw_text_say(&call->data, "[");
+	for (size_t i = 0; i + 1 < reply->count && !is_enough(call); i += 2) {
+		gw_text_say(&call->data, i > 0 ? ",[" : "[");
+		put_reply(call, &reply->elements[i]);
+		gw_text_say(&call->data, ",");
+		put_reply(call, &reply->elements[i + 1]);
+		gw_text_say(&call->data, "]");
 	}
-	gw_text_say(to, "]");
+	gw_text_say(&call->data, "]");
 }
 
-static void put_reply(struct gw_text *to, const struct kolk_redis_reply *reply)
+static void put_reply(struct gw_tool_call *call, const struct kolk_redis_reply *reply)
 {
+	struct gw_text *to = &call->data;
+
 	switch (reply->type) {
 	case KOLK_REDIS_NIL:
 		gw_text_say(to, "null");
@@ -48,10 +56,10 @@ static void put_reply(struct gw_text *to, const struct kolk_redis_reply *reply)
 	case KOLK_REDIS_ARRAY:
 	case KOLK_REDIS_SET:
 	case KOLK_REDIS_PUSH:
-		put_list(to, reply);
+		put_list(call, reply);
 		break;
 	case KOLK_REDIS_MAP:
-		put_map(to, reply);
+		put_map(call, reply);
 		break;
 	case KOLK_REDIS_DOUBLE:
 		if (gw_is_json_number(reply->text, reply->size)) {
@@ -76,7 +84,7 @@ static void on_done(void *user, enum kolk_err err, const struct kolk_redis_reply
 		gw_tool_call_fail(call, "redis: %s", reply->text);
 	} else {
 		gw_text_say(&call->data, "{\"value\":");
-		put_reply(&call->data, reply);
+		put_reply(call, reply);
 		gw_text_say(&call->data, "}");
 		gw_tool_call_end(call, NULL);
 	}
@@ -84,6 +92,10 @@ static void on_done(void *user, enum kolk_err err, const struct kolk_redis_reply
 }
 
 /* ---- the command */
+
+/* What a reply takes in memory for a byte of its JSON at most: an element that is "1," takes 40 bytes,
+ * and 16 that are reserved for its text. */
+enum { MEMORY_OF_BYTE = 32 };
 
 /* NULL = there is no case of this value. */
 static const struct gw_words *words_of(const struct gw_tool_call *call)
@@ -119,6 +131,7 @@ void gw_tool_redis_begin(struct gw_tool_call *call)
 	request.count = 1;
 	request.commands = &command;
 	request.deadline_ns = call->deadline_ns;
+	request.reply_bytes_max = MEMORY_OF_BYTE * (uint32_t)gw_tool_bytes_max(call->tool);
 	if (command.count != SIZE_MAX)
 		err = kolk_redis_call_start(call->loop->loop, call->key, &request, on_done, call,
 					    &call->redis);

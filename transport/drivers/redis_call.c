@@ -65,6 +65,7 @@ enum kolk_err redis_call_init(struct kolk_redis_call *call,
 	call->deadline_ns = request->deadline_ns;
 	call->replayable = request->replayable != 0;
 	call->commands = request->count;
+	call->reply_bytes_max = request->reply_bytes_max;
 	err = request_measure(call, request);
 	if (err != KOLK_OK || request->count == 0)
 		return err;
@@ -99,6 +100,14 @@ static void clock_set(struct kolk_redis_call *call, const struct kolk_redis_opti
 		call->pump.idle_ns = KOLK_FOREVER;
 	else if (o->silence_timeout_ns != 0)
 		call->pump.idle_ns = o->silence_timeout_ns;
+}
+
+/* What is outstanding when the call ends early is read under its limit, too. */
+static void limit_set(const struct kolk_redis_call *call, struct redis_session *session)
+{
+	uint64_t all = session->options->reply_bytes_max, own = call->reply_bytes_max;
+
+	session->parser.limits.bytes_max = own != 0 && own < all ? own : all;
 }
 
 /* A message received before the caller listened. */
@@ -139,6 +148,7 @@ static enum kolk_err admit(void *user, void *memory)
 		return KOLK_E_UNSUPPORTED;
 	if (session->outstanding > 0 || session->sending || session->listening)
 		return KOLK_E_LEASE_BUSY;
+	limit_set(call, session);
 	if (call->request == NULL)
 		return admit_listener(call, session);
 	if (call->request_size > o->request_bytes_max ||

@@ -21,6 +21,7 @@ struct kolk_redis_call {
 	uint64_t deadline_ns;  /* 0 = by the options */
 	uint64_t replies;
 	uint32_t commands;
+	uint32_t reply_bytes_max; /* 0 = by the options */
 	uint8_t effects;
 	uint8_t small[REDIS_SMALL]; /* the request, if it fits */
 

@@ -68,7 +68,7 @@ static enum kolk_err queue(struct redis_session *session, struct redis_message m
 		session->message_first = 0;
 	}
 	if (session->messages == NULL || session->message_count == REDIS_MESSAGES_MAX ||
-	    message.bytes > session->parser.limits.bytes_max - session->message_bytes) {
+	    message.bytes > session->options->reply_bytes_max - session->message_bytes) {
 		kolk_redis_reply_free(message.reply);
 		return session->messages == NULL ? KOLK_E_MEMORY : KOLK_E_LIMIT;
 	}

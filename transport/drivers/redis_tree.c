@@ -27,7 +27,8 @@ static bool tree_grow(struct redis_parser *parser, struct redis_tree *tree, size
 	size_t size = tree->last == NULL ? need : tree->last->size * 2;
 	struct redis_chunk *chunk;
 
-	if (need > parser->limits.bytes_max - tree->bytes) {
+	/* A push that began under another call's limit may be beyond this one's. */
+	if (tree->bytes > parser->limits.bytes_max || need > parser->limits.bytes_max - tree->bytes) {
 		redis_tree_refuse(parser, KOLK_E_LIMIT);
 		return false;
 	}

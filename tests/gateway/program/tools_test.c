@@ -669,6 +669,10 @@ static const char redis_tools[] =
 	"- {name: script, pool: cache, redis: [EVAL, \"return {1, 'a', false, {2}}\", '0']}\n"
 	"- {name: wrong, pool: cache, redis: [INCR, canary]}\n"
 	"- {name: size, pool: cache, redis: [DBSIZE]}\n"
+	"- {name: ones, pool: cache, parameters: [{name: n, type: integer, required: true}], bytes_max: 8KiB,\n"
+	"   redis: [EVAL, 'local t = {} for i = 1, ARGV[1] do t[i] = 1 end return t', '0', '{{n}}']}\n"
+	"- {name: text, pool: cache, parameters: [{name: n, type: integer, required: true}], bytes_max: 8KiB,\n"
+	"   redis: [EVAL, \"return string.rep('x', ARGV[1])\", '0', '{{n}}']}\n"
 	"- {name: put, pool: cache, redis: [SET, canary, alive]}\n"
 	"- {name: canary, pool: cache, redis: [GET, canary], result: success}\n"
 	"- {name: block, pool: cache, redis: [BLPOP, none, '0'], timeout: 100ms}\n"
@@ -678,8 +682,29 @@ static const char redis_tools[] =
 	"  cases:\n  - {value: get, redis: [GET, 'c:{{k}}']}\n"
 	"  - {value: set, redis: [SET, 'c:{{k}}', '{{v}}']}\n";
 
+/* As much as bytes_max, and more. */
+static void check_long_replies(const struct place *place)
+{
+	char wanted[9000] = "{\"value\":[1";
+	size_t size = strlen(wanted);
+
+	for (int i = 1; i < 4000; i++)
+		size += (size_t)sprintf(wanted + size, ",1");
+	strcpy(wanted + size, "]}");
+	CHECK(comes_to(place, "ones", "{\"n\":4000}", wanted, false));
+	CHECK(comes_to(place, "ones", "{\"n\":4100}", "longer than the tool's bytes_max", true));
+	CHECK(comes_to(place, "ones", "{\"n\":1000000}", "longer than the tool's bytes_max", true));
+	strcpy(wanted, "{\"value\":\"");
+	memset(wanted + 10, 'x', 8000);
+	strcpy(wanted + 8010, "\"}");
+	CHECK(comes_to(place, "text", "{\"n\":8000}", wanted, false));
+	CHECK(comes_to(place, "text", "{\"n\":8190}", "longer than the tool's bytes_max", true));
+	CHECK(comes_to(place, "text", "{\"n\":9000000}", "longer than the tool's bytes_max", true));
+}
+
 static void check_redis(const struct place *place)
 {
+	check_long_replies(place);
 	CHECK(comes_to(place, "script", "{}", "{\"value\":[1,\"a\",null,[2]]}", false));
 	CHECK(comes_to(place, "wrong", "{}", "redis: ERR value is not an integer", true));
 	CHECK(comes_to(place, "block", "{}", "the tool's timeout has passed", true));
@@ -742,7 +767,7 @@ static void test_redis(void)
 	snprintf(pools, sizeof pools,
 		 "  - {name: cache, protocol: redis, address: \"%s\", redis: {password: secret}}\n",
 		 redis->address);
-	MUST(begin(&place, pools, "echo, key, script, wrong, size, put, canary, block, cases",
+	MUST(begin(&place, pools, "echo, key, script, wrong, size, ones, text, put, canary, block, cases",
 		   redis_tools));
 	CHECK(comes_to(&place, "put", "{}", "{\"value\":\"OK\"}", false));
 	check_redis(&place);
