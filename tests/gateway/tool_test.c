@@ -23,6 +23,8 @@ static struct gw_config *load_route(const char *route, const char *tools, char m
 	assert_true(dprintf(fd, "pools:\n- {name: web, address: 'h:1', protocol: http}\n"
 				"- {name: cache, address: 'h:1', protocol: redis}\n"
 				"- {name: db, address: 'h:1', protocol: postgres, postgres: {user: u}}\n"
+				"- {name: kept, address: 'h:1', protocol: postgres, postgres: {user: u, "
+				"reset: never}}\n"
 				"gateway:\n  listen: [{address: '127.0.0.1:0'}]\n  routes:\n"
 				"  - {match: {path: /t}, tenant: none, %s}\ntools:\n%s\n",
 			    route, tools) > 0);
@@ -112,6 +114,7 @@ static void mistakes_are_told(void **state)
 		  "a statement of the client's is read-only" },
 		{ "- {name: t, pool: db, parameters: [{name: x, required: true}, {name: y}], sql_from: x}",
 		  "has no other parameters" },
+		{ "- {name: t, pool: kept, " X ", sql_from: x}", "the pool 'kept' has reset: never" },
 		{ "- {name: t, command: [/bin/true], parameters: [{name: 1x}]}",
 		  "'1x' is no name of a parameter" },
 		{ "- {name: t, command: [/bin/true], parameters: [{name: x}, {name: x}]}",

@@ -267,6 +267,14 @@ static void keys_check(struct gw_check *c, const struct gw_tool *tool)
 				 "'%s' is not of this kind of tool", keys[i].key);
 }
 
+/* A client's statement may change its session: the next one on that connection would be another's. */
+static bool is_reset(const struct kolk_pool_options *pool)
+{
+	const struct kolk_postgres_options *options = pool->driver_user;
+
+	return options == NULL || options->reset != KOLK_POSTGRES_RESET_NEVER;
+}
+
 static void pool_check(struct gw_check *c, const struct gw_tool *tool, const struct kind *kind)
 {
 	const struct kolk_pool_options *pool = NULL;
@@ -289,6 +297,10 @@ static void pool_check(struct gw_check *c, const struct gw_tool *tool, const str
 	else if (pool->driver != kind->driver())
 		gw_wrong(c, at(tool, "pool"), "name another pool",
 			 "the pool '%s' is not of protocol %s", tool->pool, kind->protocol);
+	else if (kind->kind == GW_TOOL_QUERY && !is_reset(pool))
+		gw_wrong(c, at(tool, "pool"), "name a pool that resets its connections",
+			 "the pool '%s' has reset: never, and 'sql_from' may change its sessions",
+			 tool->pool);
 }
 
 static const struct kind *kind_of(struct gw_check *c, const struct gw_tool *tool)
