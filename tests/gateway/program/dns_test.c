@@ -328,44 +328,6 @@ static void test_reload(void)
 	dns_end(&program, &servers);
 }
 
-/* ---- what is made ahead */
-
-static bool put_state(const char *path, uint16_t port)
-{
-	FILE *file = fopen(path, "w");
-
-	if (file == NULL)
-		return FAILED("a file can be written");
-	fprintf(file, "{\"kolk-gateway\":\"warm state\",\"version\":1,\"pairs\":["
-		"{\"kind\":\"connection\",\"uses\":3,\"pool\":\"api@127.0.0.3:%u\",\"tenant\":\"alice\"}]}",
-		port);
-	return fclose(file) == 0;
-}
-
-/* Members are those that the name has when the gateway begins: none, and then two. */
-static void test_warm(void)
-{
-	static struct servers servers;
-	struct program program;
-	char state[64], pools[512], routes[512];
-
-	MUST(open_servers(&servers, ""));
-	snprintf(state, sizeof state, "/tmp/kolk-gateway-dns-%d.warm", (int)getpid());
-	snprintf(routes, sizeof routes, ROUTES PLAIN "  warm_state_file: %s\n", state);
-	pool_lines(pools, &servers);
-	MUST(put_state(state, kit_mock_port(servers.mock)));
-	MUST(program_start(&program, pools, routes));
-	CHECK(WITHIN_MS(10000, metrics_have(&program, &servers,
-					    "kolk_gateway_warm_total{outcome=\"skipped\"} 1\n")));
-	CHECK(program_stop(&program, 10000));
-	dns_server_say(&servers.dns, "23");
-	MUST(program_start(&program, pools, routes));
-	CHECK(WITHIN_MS(10000, metrics_have(&program, &servers,
-					    "kolk_gateway_warm_total{outcome=\"made\"} 1\n")));
-	end(&program, &servers);
-	CHECK(unlink(state) == 0);
-}
-
 static const struct tap_test tests[] = {
 	{ "members follow a name; under load no request is lost", test_changes_under_load },
 	{ "a name that does not resolve any more keeps its members", test_stale },
@@ -376,6 +338,5 @@ static const struct tap_test tests[] = {
 	{ "checks of members stay what they were when others come", test_checks },
 	{ "certificates are verified by the name", test_tls },
 	{ "a reload keeps members and their connections", test_reload },
-	{ "what is made ahead is of the members that there are", test_warm },
 };
 TAP_TESTS(dns, tests);
