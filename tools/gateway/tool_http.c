@@ -124,7 +124,7 @@ void gw_tool_http_begin(struct gw_tool_call *call)
 	request.method = call->tool->http_method != NULL ? call->tool->http_method : "GET";
 	request.target = gw_text_data(&call->sent);
 	if (!call->sent.failed && is_other_path(call->tool->path, request.target)) {
-		gw_tool_call_fail(call, "an argument of the path is '.', '..' or empty, or has '/', '\\' or a NUL");
+		gw_tool_call_fail(call, "an argument of the path is '.', '..' or empty, or has '/', '\\', ';' or a NUL");
 		return;
 	}
 	if (call->tool->body != NULL) {

@@ -375,12 +375,12 @@ static void test_http(void)
 
 	MUST(open_origin(&origin, pools));
 	MUST(begin(&place, pools, "get, post, remove, inside, missing, silent, dead", http_tools));
-	CHECK(comes_to(&place, "get", "{\"id\":\"a/ \"}", "read a path with this argument", true));
-	CHECK(comes_to(&place, "get", "{\"id\":\"..\"}", "read a path with this argument", true));
-	CHECK(comes_to(&place, "get", "{\"id\":\"\"}", "read a path with this argument", true));
+	CHECK(comes_to(&place, "get", "{\"id\":\"a/ \"}", "an argument of the path is", true));
+	CHECK(comes_to(&place, "get", "{\"id\":\"..\"}", "an argument of the path is", true));
+	CHECK(comes_to(&place, "get", "{\"id\":\"\"}", "an argument of the path is", true));
 	/* Without its last segment a path is that of the whole collection. */
-	CHECK(comes_to(&place, "remove", "{\"id\":\"\"}", "read a path with this argument", true));
-	CHECK(comes_to(&place, "remove", "{\"id\":\";a\"}", "read a path with this argument", true));
+	CHECK(comes_to(&place, "remove", "{\"id\":\"\"}", "an argument of the path is", true));
+	CHECK(comes_to(&place, "remove", "{\"id\":\";a\"}", "an argument of the path is", true));
 	CHECK(comes_to(&place, "remove", "{\"id\":\"7\"}",
 		       "{\"status\":200,\"body\":{\"line\":\"DELETE /users/7 HTTP/1.1\",\"header\":false,"
 		       "\"body\":null}}", false));
