@@ -2,6 +2,7 @@
 /* dns.c - names that resolve to members: their life, from a configuration to the next; what is known
  * of them. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 
 #include "tools/gateway/config.h"
 #include "tools/gateway/dns_name.h"
+
+#define LOOK_NS (100 * KOLK_MS_NS) /* how often who waits looks for a signal */
 
 /* ---- the whole */
 
@@ -42,14 +45,22 @@ struct gw_dns *gw_dns_open(gw_dns_changed_fn *changed, void *user)
 	return dns;
 }
 
+void gw_dns_give_up(struct gw_dns *dns)
+{
+	if (dns == NULL)
+		return;
+	pthread_mutex_lock(&dns->lock);
+	dns->ending = true;
+	pthread_cond_broadcast(&dns->answered);
+	pthread_mutex_unlock(&dns->lock);
+	gw_dns_wake(dns);
+}
+
 void gw_dns_end(struct gw_dns *dns)
 {
 	if (dns == NULL || !dns->running)
 		return;
-	pthread_mutex_lock(&dns->lock);
-	dns->ending = true;
-	pthread_mutex_unlock(&dns->lock);
-	gw_dns_wake(dns);
+	gw_dns_give_up(dns);
 	pthread_join(dns->thread, NULL);
 	dns->running = false;
 }
@@ -236,6 +247,31 @@ static struct timespec later(struct timespec at, uint64_t ns)
 	return at;
 }
 
+static struct timespec sooner(struct timespec a, struct timespec b)
+{
+	return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec) ? a : b;
+}
+
+/* The thread that takes SIGTERM may be the one that waits here: then it is pending. */
+static bool is_told_to_end(const struct gw_dns *dns)
+{
+	sigset_t pending;
+
+	return dns->ending || (sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
+							    sigismember(&pending, SIGINT) == 1));
+}
+
+/* Wait for an answer, for a moment. False = there is no time left. */
+static bool await_some(struct gw_dns *dns, struct timespec deadline)
+{
+	struct timespec now, until;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	until = sooner(later(now, LOOK_NS), deadline);
+	return pthread_cond_timedwait(&dns->answered, &dns->lock, &until) != ETIMEDOUT ||
+	       memcmp(&until, &deadline, sizeof until) != 0;
+}
+
 /* Until it is known, or its time is up. False = it does not resolve, and has to. */
 static bool await(struct gw_dns_name *name, const struct gw_balancer_options *options,
 		  struct timespec begin, struct kolk_config_error *error)
@@ -246,8 +282,7 @@ static bool await(struct gw_dns_name *name, const struct gw_balancer_options *op
 	bool fails;
 
 	pthread_mutex_lock(&dns->lock);
-	while (!name->known &&
-	       pthread_cond_timedwait(&dns->answered, &dns->lock, &deadline) != ETIMEDOUT)
+	while (!name->known && !is_told_to_end(dns) && await_some(dns, deadline))
 		;
 	fails = options->dns_required != 0 && name->resolved_ns == 0;
 	if (fails)

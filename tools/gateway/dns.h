@@ -37,7 +37,9 @@ typedef bool gw_dns_changed_fn(void *user);
 /* Before the engine: c-ares is initialized while there is one thread. The thread begins with the first
  * name. NULL = no memory, or no descriptor. */
 struct gw_dns *gw_dns_open(gw_dns_changed_fn *changed, void *user);
-/* The thread ends; waits for it. Names stay. NULL is allowed, as in the next one. */
+/* The program ends: who waits for names waits no more. Any thread. NULL is allowed, as in the next two. */
+void gw_dns_give_up(struct gw_dns *dns);
+/* The thread ends; waits for it. Names stay. */
 void gw_dns_end(struct gw_dns *dns);
 /* Once all names are closed. */
 void gw_dns_free(struct gw_dns *dns);

@@ -98,7 +98,7 @@ struct gw_dns {
 	pthread_cond_t answered;   /* a name became known; by the monotonic clock */
 	/* Under the lock. */
 	struct gw_dns_name *first;
-	bool ending;
+	bool ending;               /* the thread ends, and who waits for an answer */
 };
 
 struct gw_dns_names {

@@ -311,10 +311,13 @@ static uint64_t left_ns(uint64_t until_ns)
  * is the system's to free. */
 static bool stop(struct gateway *gateway)
 {
-	uint64_t all_ns = drain_ns(gateway), rest = rest_ns(all_ns);
-	uint64_t deadline_ns = kolk_in_ns(all_ns > rest ? all_ns : rest);
+	uint64_t all_ns, rest, deadline_ns;
 	bool ended = true;
 
+	gw_dns_give_up(gateway->dns); /* a reload may wait for names */
+	all_ns = drain_ns(gateway);
+	rest = rest_ns(all_ns);
+	deadline_ns = kolk_in_ns(all_ns > rest ? all_ns : rest);
 	kolk_admin_close(gateway->admin);
 	gw_dns_end(gateway->dns); /* before loops end */
 	gw_status_show_mcp(NULL);

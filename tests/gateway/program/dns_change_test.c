@@ -289,6 +289,34 @@ static void test_reloads(void)
 	dns_end(&program, &servers);
 }
 
+/* ---- the end */
+
+/* A reload that waits for a name whose servers are silent does not hold the end up. Each of them is given
+ * 3 s. */
+static void test_ends_while_it_waits(void)
+{
+	static struct dns_servers servers;
+	static struct dns_server silent;
+	struct program program;
+	char pools[1024], where[300] = "";
+
+	MUST(dns_begin(&program, &servers, "1", DNS_ROUTES DNS_PLAIN) && dns_server_open(&silent));
+	dns_server_lock(&silent);
+	silent.silent = true;
+	dns_server_unlock(&silent);
+	for (int i = 0; i < 10; i++)
+		snprintf(where + strlen(where), sizeof where - strlen(where), "%s%s",
+			 i > 0 ? "," : "", silent.where);
+	snprintf(pools, sizeof pools,
+		 "  - {name: api, protocol: http, address: \"api.test:%u\", name_servers: \"%s\"}\n"
+		 "admin: {listen: \"unix:%s\"}\n", kit_mock_port(servers.mock), where, servers.socket);
+	CHECK(program_configure(&program, pools, DNS_ROUTES DNS_BALANCER("dns: {start_timeout: 60s}")));
+	kill(program.pid, SIGHUP);
+	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&silent.questions) > 0));
+	dns_end(&program, &servers);
+	dns_server_close(&silent);
+}
+
 static const struct tap_test tests[] = {
 	{ "a warm start before a name resolves", test_warm_without_members },
 	{ "checks go on while a name changes each second", test_checks_go_on },
@@ -299,5 +327,6 @@ static const struct tap_test tests[] = {
 	{ "an address without a pool is not counted as a member", test_no_pool },
 	{ "an address of IPv4 in both families is one member", test_mapped },
 	{ "reloads while a name changes lose no request", test_reloads },
+	{ "a reload that waits for a name does not hold the end up", test_ends_while_it_waits },
 };
 TAP_TESTS(dns_change, tests);
