@@ -53,7 +53,9 @@ static void test_checks_go_on(void)
 	char pools[512], line[96];
 
 	MUST(dns_servers_open(&servers, "12"));
+	dns_server_lock(&servers.dns);
 	servers.dns.alternates = true;
+	dns_server_unlock(&servers.dns);
 	kolk__store_relaxed(&servers.mute, 1);
 	dns_pool_lines(pools, &servers);
 	MUST(program_start(&program, pools,

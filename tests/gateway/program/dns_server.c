@@ -124,7 +124,7 @@ static bool answer(struct dns_server *server, struct message *m, bool udp)
 
 static void serve_udp(struct dns_server *server)
 {
-	static struct message m; /* of the one thread */
+	struct message m;
 	struct sockaddr_in from;
 	socklen_t size = sizeof from;
 	ssize_t got = recvfrom(server->udp, m.bytes, UDP_MAX, MSG_DONTWAIT, (void *)&from, &size);
@@ -143,7 +143,7 @@ static bool read_whole(int fd, void *data, size_t size)
 static void serve_tcp(struct dns_server *server)
 {
 	const struct timeval second = { .tv_sec = 1 };
-	static struct message m;
+	struct message m;
 	uint8_t head[2];
 	int fd = accept(server->tcp, NULL, NULL);
 
