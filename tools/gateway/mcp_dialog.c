@@ -47,6 +47,7 @@ void gw_mcp_dialog_free(struct gw_mcp_dialog *dialog)
 	gw_pipe_free(&dialog->name);
 	gw_pipe_free(&dialog->ended_result);
 	gw_pipe_free(&dialog->ended_error);
+	free(dialog->challenge);
 	free(dialog);
 }
 
@@ -381,6 +382,8 @@ static void keep_end(struct gw_mcp_dialog *dialog, const struct kolk_mcp_result 
 	dialog->own = NULL;
 	dialog->back = NULL;
 	dialog->ended = *result;
+	dialog->challenge = result->challenge != NULL ? strdup(result->challenge) : NULL;
+	dialog->ended.challenge = dialog->challenge; /* the server's is gone after this */
 	if (!put_part(&dialog->ended_result,
 		      (struct kolk_mcp_part){ result->result, result->result_size }) ||
 	    !put_part(&dialog->ended_error,

@@ -62,6 +62,7 @@ struct gw_mcp_dialog {
 	/* How the server ended it. */
 	struct kolk_mcp_result ended;
 	struct gw_pipe ended_result, ended_error;
+	char *challenge;             /* of ended; NULL = none */
 };
 
 /* ---- mcp_dialog.c */
