@@ -11,6 +11,7 @@
 #include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_cached.h"
 #include "tools/gateway/mcp_child.h"
+#include "tools/gateway/mcp_dialog.h"
 #include "tools/gateway/mcp_federation.h"
 #include "tools/gateway/mcp_legacy.h"
 #include "tools/gateway/mcp_modern.h"
@@ -116,6 +117,17 @@ static void on_notification(void *user, struct kolk_mcp_call *back,
 	free(text);
 }
 
+/* Its client hears of it, and there are not too many already that it has not answered. */
+static bool may_ask(const struct gw_mcp_call *call, const struct kolk_mcp_message *message)
+{
+	uint32_t count = 0;
+
+	for (const struct gw_mcp_ask *ask = call->asks; ask != NULL; ask = ask->next)
+		count++;
+	return count < GW_MCP_ASKED_MAX && is_word(message) &&
+	       (!gw_mcp_fanout_has(call) || call->fanout->streams);
+}
+
 static void on_request(void *user, struct kolk_mcp_call *back,
 		       const struct kolk_mcp_message *message)
 {
@@ -124,10 +136,13 @@ static void on_request(void *user, struct kolk_mcp_call *back,
 	struct gw_mcp_ask *ask;
 	char id[24];
 
-	(void)back;
-	ask = call->kind != GW_MCP_INITIALIZE ? malloc(sizeof *ask + message->id_size) : NULL;
-	if (ask == NULL)
-		return; /* the server waits in vain */
+	if (call->kind == GW_MCP_INITIALIZE)
+		return; /* the session has not begun: the server waits in vain */
+	ask = may_ask(call, message) ? malloc(sizeof *ask + message->id_size) : NULL;
+	if (ask == NULL) {
+		gw_mcp_ask_refuse(back, message);
+		return;
+	}
 	ask->size = message->id_size;
 	memcpy(ask->id, message->id, message->id_size);
 	ask->shown = 0;

@@ -348,20 +348,25 @@ static bool keep(struct gw_mcp_dialog *dialog, const struct kolk_mcp_message *me
 	return true;
 }
 
-static void on_request(void *user, struct kolk_mcp_call *back,
-		       const struct kolk_mcp_message *message)
+void gw_mcp_ask_refuse(struct kolk_mcp_call *back, const struct kolk_mcp_message *message)
 {
 	static const char no_method[] = "{\"code\":-32601,\"message\":\"Method not found\"}";
 	struct kolk_mcp_result answer = KOLK_INIT(kolk_mcp_result);
-	struct gw_mcp_dialog *dialog = user;
 
-	if (is_for_client(dialog, message) && keep(dialog, message)) {
-		gw_mcp_dialog_ask_soon(dialog);
-		return;
-	}
 	answer.error = no_method;
 	answer.error_size = sizeof no_method - 1;
 	(void)kolk_mcp_reply(back, message->id, message->id_size, &answer);
+}
+
+static void on_request(void *user, struct kolk_mcp_call *back,
+		       const struct kolk_mcp_message *message)
+{
+	struct gw_mcp_dialog *dialog = user;
+
+	if (is_for_client(dialog, message) && keep(dialog, message))
+		gw_mcp_dialog_ask_soon(dialog);
+	else
+		gw_mcp_ask_refuse(back, message);
 }
 
 /* Progress is told to the request whose token it has: the first one. */

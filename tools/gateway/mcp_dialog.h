@@ -82,6 +82,8 @@ void gw_mcp_dialog_attach(struct gw_mcp_dialog *dialog, struct gw_mcp_call *call
 /* What is asked is told to the client, when all that came is read. */
 void gw_mcp_dialog_ask_soon(struct gw_mcp_dialog *dialog);
 void gw_mcp_asked_free(struct gw_mcp_asked *asked);
+/* A request of the server that no client is asked: it is told that there is no such method. */
+void gw_mcp_ask_refuse(struct kolk_mcp_call *back, const struct kolk_mcp_message *message);
 /* Those that are suspended on this loop are ended. */
 void gw_mcp_dialogs_end(struct gw_loop *loop);
 extern const struct kolk_mcp_handler gw_mcp_handler_dialog; /* user is the dialog */
