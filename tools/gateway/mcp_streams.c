@@ -233,6 +233,8 @@ static void take_grant(struct gw_mcp_fanout *fanout, uint32_t member,
 {
 	const struct kolk_mcp_part params = { message->params, message->params_size };
 
+	if (fanout->shares[member].acknowledged)
+		return; /* it is said once: what a server says again is not kept */
 	fanout->shares[member].acknowledged = true;
 	(void)!gw_mcp_put(&fanout->shares[member].got, gw_json_member_of(params, "notifications"));
 	acknowledge_if_all(fanout);
