@@ -22,12 +22,14 @@ bool gw_mcp_batch_agreed(const struct kolk_mcp_result *initialized)
 
 bool gw_mcp_batch_takes(struct gw_mcp_call *call, size_t size)
 {
-	const uint64_t max = call->pool->options.message_bytes_max;
-	const size_t bytes_max = max != 0 ? (size_t)max : MESSAGE_BYTES;
 	struct gw_mcp_batch *batch = call->batch;
+	uint64_t max;
+	size_t bytes_max;
 
 	if (!gw_mcp_batch_has(call))
 		return true;
+	max = batch->whole->pool->options.message_bytes_max; /* servers of one array may have others */
+	bytes_max = max != 0 ? (size_t)max : MESSAGE_BYTES;
 	if (size > bytes_max - batch->answer_bytes)
 		return false;
 	batch->answer_bytes += size;

@@ -17,7 +17,7 @@
 struct gw_mcp_batch {
 	struct gw_mcp_call *whole;   /* the client's request */
 	uint32_t count, requests;    /* messages; of them with an answer */
-	size_t answer_bytes;         /* of its answers so far; at most mcp.message_bytes_max */
+	size_t answer_bytes;         /* of its answers so far; at most mcp.message_bytes_max of whole */
 	bool begun;                  /* all of its calls */
 	bool failed;                 /* there was no memory for the answer */
 	bool turning, again;         /* gw_mcp_batch_turn runs; once more then */
