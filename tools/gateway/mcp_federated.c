@@ -135,6 +135,8 @@ static void reached(struct gw_mcp_fanout *fanout)
 
 	if (whole->session->federated->closed)
 		gw_mcp_call_refuse(whole, 404, "there is no such session");
+	else if (whole->kind == GW_MCP_LISTEN && gw_mcp_call_is_gone(whole))
+		gw_mcp_call_finish(whole, 200); /* nothing would end streams that are opened now */
 	else if (fanout->single && fanout->refused != 0)
 		gw_mcp_call_refuse(whole, fanout->refused, "the server refused the token");
 	else
