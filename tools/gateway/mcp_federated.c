@@ -51,7 +51,11 @@ struct gw_mcp_session *gw_mcp_federated_with(struct gw_mcp_session *session, uin
 	now = gw_mcp_holder_of(with->pool);
 	if (now != NULL && now != with->holder) /* its server is shown another principal's token */
 		gw_mcp_session_retire(with);
-	return with->retired ? NULL : with;
+	if (!with->retired)
+		return with;
+	if (with->calls == NULL) /* otherwise with its last one */
+		gw_mcp_session_close(with);
+	return NULL;
 }
 
 void gw_mcp_federated_close(struct gw_mcp_session *session)
