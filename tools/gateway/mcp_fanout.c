@@ -171,6 +171,27 @@ struct kolk_mcp_part gw_mcp_fanout_result(struct gw_mcp_fanout *fanout, uint32_t
 	return read.result;
 }
 
+bool gw_mcp_fanout_refuses(struct gw_mcp_fanout *fanout)
+{
+	struct gw_mcp_call *whole = fanout->whole, *part = NULL;
+
+	for (uint32_t i = 0; i < fanout->federation->count && part == NULL; i++) {
+		part = fanout->shares[i].call;
+		if (part != NULL && (!part->passes || (part->status != 401 && part->status != 403)))
+			part = NULL;
+	}
+	if (part == NULL)
+		return false;
+	pthread_mutex_lock(&whole->lock);
+	if (whole->challenge == NULL) {
+		whole->challenge = part->challenge;
+		part->challenge = NULL;
+	}
+	pthread_mutex_unlock(&whole->lock);
+	gw_mcp_call_refuse(whole, part->status, "the server refused the token");
+	return true;
+}
+
 void gw_mcp_fanout_turn(struct gw_mcp_call *part)
 {
 	struct gw_mcp_fanout *fanout = part->fanout;

@@ -107,22 +107,6 @@ static void take_session(struct gw_mcp_fanout *fanout, uint32_t member, struct g
 	session->federated->members[member].generation = place.generation;
 }
 
-/* A server that refuses the client's own token refuses the client. */
-static void take_refusal(struct gw_mcp_fanout *fanout, struct gw_mcp_call *call)
-{
-	struct gw_mcp_call *whole = fanout->whole;
-
-	if (!call->passes || (call->status != 401 && call->status != 403) || fanout->refused != 0)
-		return;
-	fanout->refused = call->status;
-	pthread_mutex_lock(&whole->lock);
-	if (whole->challenge == NULL) {
-		whole->challenge = call->challenge;
-		call->challenge = NULL;
-	}
-	pthread_mutex_unlock(&whole->lock);
-}
-
 static void made(struct gw_mcp_fanout *fanout, uint32_t member, struct gw_mcp_call *call)
 {
 	struct gw_mcp_share *share = &fanout->shares[member];
@@ -130,7 +114,16 @@ static void made(struct gw_mcp_fanout *fanout, uint32_t member, struct gw_mcp_ca
 
 	share->answered = result.size > 0 && gw_mcp_put(&share->got, result);
 	take_session(fanout, member, call);
-	take_refusal(fanout, call);
+}
+
+/* Whether there is a session with one of those that were asked for. */
+static bool is_reached(const struct gw_mcp_fanout *fanout)
+{
+	for (uint32_t i = 0; i < fanout->federation->count; i++)
+		if ((!fanout->single || fanout->shares[i].call != NULL) &&
+		    gw_mcp_federated_with(fanout->whole->session, i) != NULL)
+			return true;
+	return false;
 }
 
 static void reached(struct gw_mcp_fanout *fanout)
@@ -141,9 +134,7 @@ static void reached(struct gw_mcp_fanout *fanout)
 		gw_mcp_call_refuse(whole, 404, "there is no such session");
 	else if (whole->kind == GW_MCP_LISTEN && gw_mcp_call_is_gone(whole))
 		gw_mcp_call_finish(whole, 200); /* nothing would end streams that are opened now */
-	else if (fanout->single && fanout->refused != 0)
-		gw_mcp_call_refuse(whole, fanout->refused, "the server refused the token");
-	else
+	else if (is_reached(fanout) || !gw_mcp_fanout_refuses(fanout))
 		fanout->next(whole);
 }
 
@@ -187,8 +178,8 @@ static void initialized(struct gw_mcp_fanout *fanout)
 		any |= fanout->shares[i].answered;
 	if (!any || whole->session->federated->closed) {
 		gw_mcp_session_close(whole->session);
-		gw_mcp_call_refuse(whole, fanout->refused != 0 ? fanout->refused : 502,
-				   "no server of the federation answers");
+		if (!gw_mcp_fanout_refuses(fanout))
+			gw_mcp_call_refuse(whole, 502, "no server of the federation answers");
 		return;
 	}
 	result.err = gw_mcp_merge_initialize(fanout, &text) ? KOLK_OK : KOLK_E_MEMORY;

@@ -152,7 +152,6 @@ struct gw_mcp_fanout {
 	void (*done)(struct gw_mcp_fanout *fanout);
 	void (*next)(struct gw_mcp_call *call); /* of gw_mcp_federated_reach */
 	uint32_t left;               /* calls; and 1 until all have begun */
-	uint32_t refused;            /* status that a server refused the client's own token with */
 	bool single;                 /* one member alone is asked */
 	bool streams;                /* what members say is for the client */
 	bool beginning, acknowledged; /* a subscription: some were not asked; the client was told */
@@ -171,6 +170,9 @@ void gw_mcp_fanout_begun(struct gw_mcp_fanout *fanout);
 /* What the call answered; its status is told. size 0: none, or an error. */
 struct kolk_mcp_part gw_mcp_fanout_result(struct gw_mcp_fanout *fanout, uint32_t member,
 					  struct gw_mcp_call *call);
+/* No server answered: if one refused the client's own token, the client is refused, with what that
+ * server asks for; true, and it has ended. Of `done`. */
+bool gw_mcp_fanout_refuses(struct gw_mcp_fanout *fanout);
 /* Something of a part: it has ended; it says something. The front of the whole has room, or is gone. */
 void gw_mcp_fanout_turn(struct gw_mcp_call *part);
 void gw_mcp_fanout_pass(struct gw_mcp_call *part, const struct kolk_mcp_message *message);

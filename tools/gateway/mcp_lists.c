@@ -163,7 +163,8 @@ static void together(struct gw_mcp_fanout *fanout)
 	for (uint32_t i = 0; i < fanout->federation->count; i++)
 		any |= fanout->shares[i].answered;
 	if (!any) {
-		gw_mcp_call_error(fanout->whole, -32603, "no server of the federation answers");
+		if (!gw_mcp_fanout_refuses(fanout))
+			gw_mcp_call_error(fanout->whole, -32603, "no server of the federation answers");
 		return;
 	}
 	result.err = put_list(&text, fanout) ? KOLK_OK : KOLK_E_MEMORY;

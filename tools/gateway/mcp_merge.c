@@ -125,7 +125,8 @@ static void all_discovered(struct gw_mcp_fanout *fanout)
 	for (uint32_t i = 0; i < fanout->federation->count; i++)
 		any |= fanout->shares[i].answered;
 	if (!any) {
-		gw_mcp_call_refuse(fanout->whole, 502, "no server of the federation answers");
+		if (!gw_mcp_fanout_refuses(fanout))
+			gw_mcp_call_refuse(fanout->whole, 502, "no server of the federation answers");
 		return;
 	}
 	result.err = put_discover(&text, fanout) ? KOLK_OK : KOLK_E_MEMORY;
@@ -185,7 +186,7 @@ static void all_told(struct gw_mcp_fanout *fanout)
 		gw_mcp_call_finish(fanout->whole, 202);
 	else if (any)
 		gw_mcp_call_answer(fanout->whole, "{}");
-	else
+	else if (!gw_mcp_fanout_refuses(fanout))
 		gw_mcp_call_error(fanout->whole, -32601, "Method not found");
 }
 

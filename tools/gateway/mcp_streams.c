@@ -24,9 +24,27 @@ static void stream_ended(struct gw_mcp_fanout *fanout, uint32_t member, struct g
 		gw_mcp_fanout_cancel(fanout);
 }
 
+/* That there is no such stream is believed of servers that say so, not of one that did not answer: a
+ * client does not ask again then. */
+static uint32_t status_without(const struct gw_mcp_fanout *fanout)
+{
+	uint32_t status = 0;
+
+	for (uint32_t i = 0; i < fanout->federation->count; i++) {
+		const struct gw_mcp_call *call = fanout->shares[i].call;
+
+		if (call != NULL && call->status >= 400 && (status == 0 || call->status != 405))
+			status = call->status;
+	}
+	return status != 0 ? status : 502;
+}
+
 static void streams_ended(struct gw_mcp_fanout *fanout)
 {
-	gw_mcp_call_finish(fanout->whole, fanout->whole->stream ? 200 : 405);
+	if (fanout->whole->stream)
+		gw_mcp_call_finish(fanout->whole, 200);
+	else if (!gw_mcp_fanout_refuses(fanout))
+		gw_mcp_call_finish(fanout->whole, status_without(fanout));
 }
 
 static void open_streams(struct gw_mcp_call *call)
@@ -191,7 +209,7 @@ static void subscriptions_ended(struct gw_mcp_fanout *fanout)
 
 	if (fanout->acknowledged)
 		gw_mcp_call_end(fanout->whole, &result);
-	else
+	else if (!gw_mcp_fanout_refuses(fanout))
 		gw_mcp_call_error(fanout->whole, -32601, "Method not found");
 }
 
