@@ -115,8 +115,10 @@ void gw_mcp_fanout_send(struct gw_mcp_fanout *fanout, uint32_t member, const str
 	call->member = member;
 	call->pool = of->pool;
 	call->fanout = fanout;
+	if (share->until_ns == 0)
+		share->until_ns = kolk_in_ns(of->timeout_ns);
 	call->deadline_ns = fanout->streams ? KOLK_FOREVER :
-					      sooner(call->deadline_ns, kolk_in_ns(of->timeout_ns));
+					      sooner(call->deadline_ns, share->until_ns);
 	set_place(call, fanout, member);
 	if (share->call != NULL)
 		gw_mcp_call_unref(share->call);

@@ -137,6 +137,7 @@ void gw_mcp_call_error(struct gw_mcp_call *call, int code, const char *text);
 struct gw_mcp_share {
 	struct gw_mcp_call *call;    /* the last one; NULL = none */
 	struct gw_pipe got;          /* of it, so far */
+	uint64_t until_ns;           /* its timeout is for all pages; 0 = nothing was asked yet */
 	uint32_t pages;
 	bool answered;
 	bool acknowledged;           /* a subscription: it has begun */
