@@ -35,6 +35,7 @@ static void release(struct gw_mcp_fanout *fanout)
 {
 	if (--fanout->left > 0)
 		return;
+	kolk_timer_stop(&fanout->timer);
 	fanout->whole->fanout = NULL;
 	fanout->done(fanout);
 	for (uint32_t i = 0; i < fanout->federation->count; i++) {

@@ -156,6 +156,7 @@ struct gw_mcp_fanout {
 	bool single;                 /* one member alone is asked */
 	bool streams;                /* what members say is for the client */
 	bool beginning, acknowledged; /* a subscription: some were not asked; the client was told */
+	struct kolk_timer timer;     /* a subscription: a server that does not begin is left out */
 	uint64_t ttl_ms;             /* of a list: the shortest */
 	bool private;                /* not for others */
 	const struct gw_mcp_list *list;     /* of a list: which one */

@@ -213,6 +213,28 @@ static void subscriptions_ended(struct gw_mcp_fanout *fanout)
 		gw_mcp_call_error(fanout->whole, -32601, "Method not found");
 }
 
+/* The client is told when all have begun: it waits for none longer than for its list. */
+static void on_late(struct kolk_timer *timer, void *user)
+{
+	struct gw_mcp_fanout *fanout = user;
+	uint64_t now_ns = kolk_in_ns(0), next_ns = KOLK_FOREVER;
+
+	for (uint32_t i = 0; i < fanout->federation->count; i++) {
+		const struct gw_mcp_share *share = &fanout->shares[i];
+
+		if (share->call == NULL || share->call->back == NULL || share->acknowledged)
+			continue;
+		if (share->until_ns > now_ns) {
+			next_ns = share->until_ns < next_ns ? share->until_ns : next_ns;
+			continue;
+		}
+		gw_mcp_member_told(fanout->federation, i, kolk_err_text(KOLK_E_TIMEOUT), true);
+		kolk_mcp_cancel(share->call->back);
+	}
+	if (next_ns != KOLK_FOREVER)
+		(void)kolk_timer_start(fanout->whole->home->loop, timer, next_ns, on_late, fanout);
+}
+
 static void subscribe_all(struct gw_mcp_call *call)
 {
 	struct gw_mcp_fanout *fanout = gw_mcp_fanout_open(call);
@@ -233,6 +255,7 @@ static void subscribe_all(struct gw_mcp_call *call)
 	}
 	fanout->beginning = false;
 	acknowledge_if_all(fanout);
+	on_late(&fanout->timer, fanout);
 	gw_mcp_fanout_begun(fanout);
 }
 
