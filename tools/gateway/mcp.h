@@ -222,7 +222,8 @@ struct gw_mcp_call *gw_mcp_call_split(const struct gw_mcp_call *whole);
 void gw_mcp_call_tell(struct gw_mcp_call *call);
 bool gw_mcp_call_is_gone(struct gw_mcp_call *call);
 void gw_mcp_call_close_own(struct gw_mcp_call *call);
-/* The server is told, if its call has not ended; mcp_dialog.c: also that it is suspended no more. */
+/* The server is told, if its call has not ended; mcp_dialog.c: also that it is suspended no more. Of a
+ * request to all servers of a federation each is. */
 void gw_mcp_call_cancel(struct gw_mcp_call *call);
 /* The end: with this status, if its answer has not begun; "refuse" with an error of the gateway's own,
  * whose text has no quotes. Nothing is done with it any more. */

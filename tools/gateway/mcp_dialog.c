@@ -8,6 +8,7 @@
 
 #include "tools/gateway/json.h"
 #include "tools/gateway/mcp_child.h"
+#include "tools/gateway/mcp_federation.h"
 
 /* ---- small things */
 
@@ -99,7 +100,10 @@ void gw_mcp_call_cancel(struct gw_mcp_call *call)
 {
 	if (call->dialog != NULL)
 		call->dialog->cancelled = true;
-	kolk_mcp_cancel(call->back);
+	if (call->back != NULL)
+		kolk_mcp_cancel(call->back);
+	else if (call->fanout != NULL)
+		gw_mcp_fanout_cancel_whole(call->fanout);
 }
 
 bool gw_mcp_dialog_begin(struct gw_mcp_call *call)

@@ -31,13 +31,24 @@ struct gw_mcp_fanout *gw_mcp_fanout_open(struct gw_mcp_call *whole)
 	return fanout;
 }
 
+static void end_cancelled(struct gw_mcp_call *whole)
+{
+	struct kolk_mcp_result result = KOLK_INIT(kolk_mcp_result);
+
+	result.err = KOLK_E_CANCELLED;
+	gw_mcp_call_end(whole, &result);
+}
+
 static void release(struct gw_mcp_fanout *fanout)
 {
 	if (--fanout->left > 0)
 		return;
 	kolk_timer_stop(&fanout->timer);
 	fanout->whole->fanout = NULL;
-	fanout->done(fanout);
+	if (fanout->cancelled)
+		end_cancelled(fanout->whole);
+	else
+		fanout->done(fanout);
 	for (uint32_t i = 0; i < fanout->federation->count; i++) {
 		gw_pipe_free(&fanout->shares[i].got);
 		if (fanout->shares[i].call != NULL)
@@ -256,4 +267,10 @@ void gw_mcp_fanout_cancel(struct gw_mcp_fanout *fanout)
 	for (uint32_t i = 0; i < fanout->federation->count; i++)
 		if (fanout->shares[i].call != NULL && fanout->shares[i].call->back != NULL)
 			kolk_mcp_cancel(fanout->shares[i].call->back);
+}
+
+void gw_mcp_fanout_cancel_whole(struct gw_mcp_fanout *fanout)
+{
+	fanout->cancelled = true;
+	gw_mcp_fanout_cancel(fanout);
 }

@@ -228,7 +228,7 @@ static void reply(struct gw_mcp_call *call)
 static void cancel(struct gw_mcp_call *call)
 {
 	struct gw_mcp_session *session = call->session, *with;
-	bool found = false;
+	bool found = gw_mcp_session_cancel(session, call->message.request_id);
 
 	for (uint32_t i = 0; i < session->pool->federation->count && !found; i++) {
 		with = find(session, i);

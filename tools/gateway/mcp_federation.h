@@ -154,6 +154,7 @@ struct gw_mcp_fanout {
 	void (*next)(struct gw_mcp_call *call); /* of gw_mcp_federated_reach */
 	uint32_t left;               /* calls; and 1 until all have begun */
 	bool single;                 /* one member alone is asked */
+	bool cancelled;              /* by the client: that is how the whole ends */
 	bool streams;                /* what members say is for the client */
 	bool beginning, acknowledged; /* a subscription: some were not asked; the client was told */
 	struct kolk_timer timer;     /* a subscription: a server that does not begin is left out */
@@ -179,8 +180,9 @@ bool gw_mcp_fanout_refuses(struct gw_mcp_fanout *fanout);
 void gw_mcp_fanout_turn(struct gw_mcp_call *part);
 void gw_mcp_fanout_pass(struct gw_mcp_call *part, const struct kolk_mcp_message *message);
 void gw_mcp_fanout_wake(struct gw_mcp_fanout *fanout, bool gone);
-/* All that is under way is cancelled. */
+/* All that is under way is cancelled; the client cancels the whole. */
 void gw_mcp_fanout_cancel(struct gw_mcp_fanout *fanout);
+void gw_mcp_fanout_cancel_whole(struct gw_mcp_fanout *fanout);
 
 /* Whether a call is a part of another one. */
 static inline bool gw_mcp_fanout_has(const struct gw_mcp_call *call)

@@ -126,7 +126,8 @@ static void page(struct gw_mcp_fanout *fanout, uint32_t member, struct gw_mcp_ca
 	else if (size_of(fanout) > GW_MCP_LIST_MAX ||
 		 (next.size > 0 && next.data[0] == '"' && ++share->pages >= GW_MCP_PAGES_MAX))
 		leave_out(fanout, member, "its list is too long");
-	else if (next.size > 0 && next.data[0] == '"')
+	else if (next.size > 0 && next.data[0] == '"' && !fanout->cancelled &&
+		 !(fanout->whole->modern && gw_mcp_call_is_gone(fanout->whole)))
 		ask(fanout, member, next);
 }
 

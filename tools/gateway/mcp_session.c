@@ -326,8 +326,8 @@ bool gw_mcp_session_cancel(struct gw_mcp_session *session, struct kolk_mcp_part 
 	while (call != NULL && !(call->kind == GW_MCP_REQUEST && call->message.id.size == id.size &&
 				 memcmp(call->message.id.data, id.data, id.size) == 0))
 		call = call->next;
-	if (call != NULL && call->back != NULL)
-		kolk_mcp_cancel(call->back);
+	if (call != NULL && (call->back != NULL || call->fanout != NULL))
+		gw_mcp_call_cancel(call);
 	else if (call != NULL)
 		gw_mcp_input_cancel(call);
 	return call != NULL;

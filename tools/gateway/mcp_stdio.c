@@ -76,7 +76,8 @@ static bool cancel_modern(struct gw_mcp_call *call)
 
 	if (strcmp(message->method, "notifications/cancelled") != 0 || message->request_id.size == 0)
 		return false;
-	while (line != NULL && !(line->call->modern && line->call->back != NULL &&
+	while (line != NULL && !(line->call->modern &&
+				 (line->call->back != NULL || line->call->fanout != NULL) &&
 				 is_same(line->call->message.id, message->request_id)))
 		line = line->next;
 	if (line != NULL)
