@@ -52,6 +52,18 @@ static void ask(struct gw_mcp_fanout *fanout, uint32_t member, struct kolk_mcp_p
 
 /* ---- answered */
 
+/* A client that takes another one of two names than the gateway would show what the server says as
+ * another server's. */
+static bool is_named_once(struct kolk_mcp_part entry, const char *key)
+{
+	struct gw_json_member member;
+	uint32_t count = 0;
+
+	while (gw_json_next(&entry, &member))
+		count += gw_json_says(member.name, key);
+	return count == 1;
+}
+
 /* An entry with the name that clients use. One whose name would not lead back is left out. */
 static bool put_entry(struct gw_mcp_fanout *fanout, uint32_t member, struct kolk_mcp_part entry)
 {
@@ -61,7 +73,7 @@ static bool put_entry(struct gw_mcp_fanout *fanout, uint32_t member, struct kolk
 	struct gw_mcp_owner owner = { .member = 0 };
 	bool ok;
 
-	if (name.size < 2 || name.data[0] != '"')
+	if (name.size < 2 || name.data[0] != '"' || !is_named_once(entry, list->key))
 		return true;
 	ok = gw_mcp_name_put(&shown, &fanout->federation->members[member], list->kind, name);
 	if (ok && gw_mcp_name_find(fanout->whole, list->kind, gw_mcp_text(&shown), &owner) &&
