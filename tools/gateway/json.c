@@ -98,6 +98,21 @@ bool gw_json_says(struct kolk_mcp_part string, const char *text)
 	       memcmp(decoded, text, size) == 0;
 }
 
+bool gw_json_number(struct kolk_mcp_part text, uint64_t *number)
+{
+	uint64_t value = 0;
+
+	if (text.size == 0 || text.size > 18)
+		return false;
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(text.data[i] - '0');
+	}
+	*number = value;
+	return true;
+}
+
 struct kolk_mcp_part gw_json_member_of(struct kolk_mcp_part object, const char *name)
 {
 	struct gw_json_member member;

@@ -20,6 +20,9 @@ bool gw_json_next(struct kolk_mcp_part *rest, struct gw_json_member *member);
 bool gw_json_entry_next(struct kolk_mcp_part *rest, struct kolk_mcp_part *entry);
 /* Whether a string of JSON says this. */
 bool gw_json_says(struct kolk_mcp_part string, const char *text);
+/* A whole number from 0 on of at most 18 digits, as it is written without a fraction and an exponent.
+ * False: it is none. */
+bool gw_json_number(struct kolk_mcp_part text, uint64_t *number);
 /* The value of the first member of that name; size 0 = there is none. */
 struct kolk_mcp_part gw_json_member_of(struct kolk_mcp_part object, const char *name);
 

@@ -48,22 +48,6 @@ struct hints {
 	bool is_public;
 };
 
-/* A whole number, as it is written without a fraction and an exponent. */
-static bool read_number(struct kolk_mcp_part text, uint64_t *number)
-{
-	uint64_t value = 0;
-
-	if (text.size == 0 || text.size > 18)
-		return false;
-	for (size_t i = 0; i < text.size; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-		value = value * 10 + (uint64_t)(text.data[i] - '0');
-	}
-	*number = value;
-	return true;
-}
-
 /* False: it may not be kept, or not for sure: what is said twice, or in another way, is not believed. */
 static bool read_hints(struct kolk_mcp_part result, struct hints *hints)
 {
@@ -86,7 +70,7 @@ static bool read_hints(struct kolk_mcp_part result, struct hints *hints)
 	return ttls == 1 && scopes == 1 && types <= 1 &&
 	       (types == 0 || gw_json_says(type, "complete")) &&
 	       (hints->is_public || gw_json_says(scope, "private")) &&
-	       read_number(hints->ttl, &hints->ttl_ms) && hints->ttl_ms > 0;
+	       gw_json_number(hints->ttl, &hints->ttl_ms) && hints->ttl_ms > 0;
 }
 
 /* ---- entries; under the lock */

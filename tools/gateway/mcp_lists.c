@@ -4,7 +4,6 @@
  * the order of the file and on one page. A server that does not answer is left out.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/gateway/json.h"
@@ -88,13 +87,9 @@ static bool put_entry(struct gw_mcp_fanout *fanout, uint32_t member, struct kolk
 /* How long others may keep it, and who: as the least of the pages says. */
 static void take_hints(struct gw_mcp_fanout *fanout, struct kolk_mcp_part result)
 {
-	struct kolk_mcp_part ttl = gw_json_member_of(result, "ttlMs");
-	char text[16];
-	uint64_t ms;
+	uint64_t ms = 0;
 
-	snprintf(text, sizeof text, "%.*s", (int)(ttl.size < sizeof text ? ttl.size : 0),
-		 ttl.size > 0 ? ttl.data : "");
-	ms = strtoull(text, NULL, 10);
+	(void)!gw_json_number(gw_json_member_of(result, "ttlMs"), &ms);
 	fanout->ttl_ms = ms < fanout->ttl_ms ? ms : fanout->ttl_ms;
 	fanout->private |= !gw_json_says(gw_json_member_of(result, "cacheScope"), "public");
 }
@@ -173,8 +168,11 @@ static void together(struct gw_mcp_fanout *fanout)
 	struct gw_pipe text = { .data = NULL };
 	bool any = false;
 
-	for (uint32_t i = 0; i < fanout->federation->count; i++)
+	for (uint32_t i = 0; i < fanout->federation->count; i++) {
 		any |= fanout->shares[i].answered;
+		if (!fanout->shares[i].answered) /* also if there was no memory to ask it */
+			fanout->ttl_ms = 0;
+	}
 	if (!any) {
 		if (!gw_mcp_fanout_refuses(fanout))
 			gw_mcp_call_error(fanout->whole, -32603, "no server of the federation answers");
