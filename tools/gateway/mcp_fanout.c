@@ -212,6 +212,7 @@ void gw_mcp_fanout_turn(struct gw_mcp_call *part)
 
 	if (part->done) {
 		fanout->ended(fanout, part->member, part);
+		gw_pipe_free(&part->out); /* what is needed of it was taken */
 		release(fanout);
 	} else if (fanout->streams && part->stream && !fanout->whole->stream && !fanout->whole->modern) {
 		pthread_mutex_lock(&fanout->whole->lock);
