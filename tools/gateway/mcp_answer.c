@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/gateway/json.h"
 #include "tools/gateway/mcp_adapt.h"
 #include "tools/gateway/mcp_batch.h"
 #include "tools/gateway/mcp_cached.h"
@@ -86,6 +87,47 @@ static bool is_log(const struct kolk_mcp_message *message)
 	       memcmp(message->method, method, sizeof method - 1) == 0;
 }
 
+/* A request that the client knows by another id. NULL = there is none. */
+static struct gw_mcp_ask **find_ask(const struct gw_mcp_session *session, struct kolk_mcp_part id)
+{
+	struct gw_mcp_ask **at;
+
+	for (struct gw_mcp_call *call = session->calls; call != NULL; call = call->next)
+		for (at = &call->asks; *at != NULL; at = &(*at)->next)
+			if ((*at)->shown != 0 && (*at)->size == id.size &&
+			    memcmp((*at)->id, id.data, id.size) == 0)
+				return at;
+	return NULL;
+}
+
+/* The server takes back what it asked. By its own id the client would know another server's. */
+static void pass_cancelled(struct gw_mcp_call *call, const struct kolk_mcp_message *message)
+{
+	const struct kolk_mcp_part said = { message->params, message->params_size };
+	struct gw_mcp_ask **at = find_ask(call->session, gw_json_member_of(said, "requestId"));
+	struct kolk_mcp_message shown = *message;
+	struct gw_mcp_ask *ask;
+	char params[48];
+
+	if (at == NULL)
+		return;
+	ask = *at;
+	shown.params = params;
+	shown.params_size = (size_t)snprintf(params, sizeof params, "{\"requestId\":%llu}",
+					     (unsigned long long)ask->shown);
+	*at = ask->next;
+	free(ask);
+	gw_mcp_call_pass(call, &shown);
+}
+
+static bool is_cancelled(const struct kolk_mcp_message *message)
+{
+	static const char method[] = "notifications/cancelled";
+
+	return message->method_size == sizeof method - 1 &&
+	       memcmp(message->method, method, sizeof method - 1) == 0;
+}
+
 static bool is_acknowledged(const struct kolk_mcp_message *message)
 {
 	static const char method[] = "notifications/subscriptions/acknowledged";
@@ -110,6 +152,10 @@ static void on_notification(void *user, struct kolk_mcp_call *back,
 		return; /* nobody asked this session for it */
 	if (call->kind == GW_MCP_LISTEN && is_acknowledged(message))
 		return; /* sessions have no such one */
+	if (call->session != NULL && call->session->in_federation && is_cancelled(message)) {
+		pass_cancelled(call, message);
+		return;
+	}
 	if (call->modern && message->subscription_size > 0)
 		renamed.params = text = rename_subscription(call, message, &renamed.params_size);
 	if (renamed.params != NULL || message->params == NULL)
