@@ -295,6 +295,10 @@ static void test_federation(void)
 	CHECK(say(CALL("5", "b_test_trigger_tool_change", "")) && hears("tools/list_changed") &&
 	      hears("\"id\":5,"));
 	CHECK(say(CALL("6", "echo", "")) && hears("\"id\":6,\"error\"") && has("-32602"));
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"subscriptions/listen\",\"params\":{"
+		  "\"notifications\":{\"toolsListChanged\":true}" META("") "}}") &&
+	      hears("notifications/subscriptions/acknowledged"));
+	CHECK(say(CANCEL("7")) && hears("\"id\":7,\"result\""));
 	CHECK(ends(0));
 }
 
