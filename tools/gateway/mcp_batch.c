@@ -10,30 +10,12 @@
 
 /* Answers that are longer together become events, and each is given away as the client takes it. */
 enum { ARRAY_BYTES = 1 << 20, ID_MAX = 1024 };
-/* mcp.message_bytes_max, if the file says nothing. */
-enum { MESSAGE_BYTES = 16 << 20 };
 
 bool gw_mcp_batch_agreed(const struct kolk_mcp_result *initialized)
 {
 	const struct kolk_mcp_part said = { initialized->result, initialized->result_size };
 
 	return gw_json_says(gw_json_member_of(said, "protocolVersion"), GW_MCP_ARRAYS);
-}
-
-bool gw_mcp_batch_takes(struct gw_mcp_call *call, size_t size)
-{
-	struct gw_mcp_batch *batch = call->batch;
-	uint64_t max;
-	size_t bytes_max;
-
-	if (!gw_mcp_batch_has(call))
-		return true;
-	max = batch->whole->pool->options.message_bytes_max; /* servers of one array may have others */
-	bytes_max = max != 0 ? (size_t)max : MESSAGE_BYTES;
-	if (size > bytes_max - batch->answer_bytes)
-		return false;
-	batch->answer_bytes += size;
-	return true;
 }
 
 /* ---- the end */

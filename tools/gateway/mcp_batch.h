@@ -13,6 +13,8 @@
 
 /* The only version that has them. */
 #define GW_MCP_ARRAYS "2025-03-26"
+/* mcp.message_bytes_max, if the file says nothing. */
+enum { GW_MCP_MESSAGE_BYTES = 16 << 20 };
 
 struct gw_mcp_batch {
 	struct gw_mcp_call *whole;   /* the client's request */
@@ -31,9 +33,6 @@ struct gw_mcp_batch {
 bool gw_mcp_batch_agreed(const struct kolk_mcp_result *initialized);
 /* A call of kind GW_MCP_BATCH, in its session. */
 void gw_mcp_batch_begin(struct gw_mcp_call *whole);
-/* Whether a call may have an answer of so many bytes: one of an array, if it is no more than a message
- * may be with those that the others have had. */
-bool gw_mcp_batch_takes(struct gw_mcp_call *call, size_t size);
 /* One of its calls has something, or its front has room, or is gone. It may be freed. */
 void gw_mcp_batch_turn(struct gw_mcp_batch *batch);
 
@@ -41,6 +40,24 @@ void gw_mcp_batch_turn(struct gw_mcp_batch *batch);
 static inline bool gw_mcp_batch_has(const struct gw_mcp_call *call)
 {
 	return call->batch != NULL && call->kind != GW_MCP_BATCH;
+}
+
+/* Whether a call may have an answer of so many bytes: one of an array, if it is no more than a message
+ * may be with those that the others have had. */
+static inline bool gw_mcp_batch_takes(struct gw_mcp_call *call, size_t size)
+{
+	struct gw_mcp_batch *batch = call->batch;
+	uint64_t max;
+	size_t bytes_max;
+
+	if (!gw_mcp_batch_has(call))
+		return true;
+	max = batch->whole->pool->options.message_bytes_max; /* servers of one array may have others */
+	bytes_max = max != 0 ? (size_t)max : GW_MCP_MESSAGE_BYTES;
+	if (size > bytes_max - batch->answer_bytes)
+		return false;
+	batch->answer_bytes += size;
+	return true;
 }
 
 #endif
