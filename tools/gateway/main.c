@@ -25,12 +25,8 @@
 #include "tools/gateway/rate.h"
 #include "tools/gateway/say.h"
 #include "tools/gateway/status.h"
+#include "tools/gateway/usage.h"
 #include "tools/gateway/warm.h"
-
-enum { USAGE = 2 };
-
-/* Where the service has it, too. */
-#define STDIO_FILE "/etc/kolk/kolk-gateway.yaml"
 
 static int complain(const char *what, enum kolk_err err)
 {
@@ -414,35 +410,6 @@ static int serve(struct gw_config *config, const char *path, const char *stdio_r
 
 /* ---- arguments */
 
-static int usage(FILE *file, int status)
-{
-	fputs("kolk-gateway --config FILE [--check]\n"
-	      "kolk-gateway --stdio ROUTE [FILE] [--check]\n\n"
-	      "  --config FILE  what to do: kolk-config(5); the keys of gateway and tools are in gateway.md\n"
-	      "                 and pooled-tools.md, below share/doc/kolk-gateway\n"
-	      "  --stdio ROUTE  serve one MCP client at standard input and output, instead of listeners:\n"
-	      "                 the server that the route with this match.path leads to\n"
-	      "  --check        only say whether the file is right\n"
-	      "  --version, --help\n\n"
-	      "SIGHUP reads the file again and opens the access log again; SIGTERM finishes the\n"
-	      "answers that are under way, and ends. So does the end of the input with --stdio, whose\n"
-	      "FILE is " STDIO_FILE " unless it is given.\n",
-	      file);
-	return status;
-}
-
-/* A file without --config, as other programs take it, is what is meant by most. */
-static int usage_wrong(const char *path, const char *extra)
-{
-	if (path == NULL && extra == NULL)
-		fputs("kolk-gateway: --config FILE is missing\n", stderr);
-	else if (path == NULL)
-		fprintf(stderr, "kolk-gateway: write --config in front of the file: --config %s\n", extra);
-	else
-		fprintf(stderr, "kolk-gateway: '%s' is one argument too many\n", extra);
-	return usage(stderr, USAGE);
-}
-
 static int check(struct gw_config *config, const char *path)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
@@ -494,11 +461,11 @@ int main(int argc, char **argv)
 			return printf("kolk-gateway %s, %s\n", kolk_version_text(),
 				      kolk_tls_text()) < 0;
 		else
-			return option == 'h' ? usage(stdout, 0) : usage(stderr, USAGE);
+			return option == 'h' ? gw_usage(stdout, 0) : gw_usage(stderr, GW_USAGE);
 	}
 	if (stdio_route != NULL && path == NULL)
-		path = optind < argc ? argv[optind++] : STDIO_FILE;
+		path = optind < argc ? argv[optind++] : GW_STDIO_FILE;
 	if (path == NULL || optind != argc)
-		return usage_wrong(path, argv[optind]);
+		return gw_usage_wrong(path, argv[optind]);
 	return run_file(path, stdio_route, only_check);
 }
