@@ -183,8 +183,8 @@ static const struct kolk_option federation_rows[] = {
 			"of its names: tools and prompts are PREFIX_NAME, URIs of resources PREFIX+URI")
 	KOLK_OPTION_ROW(uint64_t, timeout_ns, DURATION, 0, GW_FEDERATION_TIMEOUT_NS, 10 * KOLK_MS_NS,
 			3600 * KOLK_S_NS, "timeout", NULL, NULL, NULL,
-			"how long lists, and the beginning of a session, wait for it. What it has is left "
-			"out then")
+			"how long lists, and the beginning of a session or of a subscription, wait for it. "
+			"What it has is left out then")
 };
 static const struct kolk_option_table federation_table =
 	KOLK_OPTION_TABLE("federation", federation_rows);
