@@ -108,6 +108,11 @@ static void on_message(void *session_user, struct kolk_mcp_local *local,
 
 /* ---- opened */
 
+/* The longest answer: 4 MiB of JSON (bytes_max), and the text of it, in which each byte may be an escape
+ * of six: 28 MiB. One that is longer than a message may be is not told to its client while others wait on
+ * the same session. Twice as much: answers of several calls come at a time. */
+#define ANSWER_BYTES_MAX (64u << 20)
+
 uint32_t gw_tool_routes(const struct gw_config *config)
 {
 	uint32_t count = 0;
@@ -210,6 +215,7 @@ enum kolk_err gw_tools_upstream(struct gw_tools *tools, uint32_t number, struct 
 	/* Each loop has one of its own for each kind of client, and cheaply. */
 	options.sessions_max = 16 + tools->gateway->loop_count;
 	options.era = KOLK_MCP_LEGACY;
+	options.message_bytes_max = ANSWER_BYTES_MAX;
 	options.request_timeout_ns = longest_ns(&tools->sets[number]);
 	pool->options = options;
 	pool->local = true;

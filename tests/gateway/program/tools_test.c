@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/gateway/program/program.h"
@@ -194,11 +195,14 @@ static const char program_tools[] =
 	"- {name: noisy, command: [/bin/sh, -c, 'for i in 1 2 3 4 5 6 7 8; do yes >&2 & done; wait'],\n"
 	"   timeout: 100ms}\n"
 	"- {name: long, command: [/bin/sleep, '1000'], timeout: 600s, calls_max: 1}\n"
+	"- {name: largest, bytes_max: 4MiB, command: [/bin/sh, -c,\n"
+	"   'printf \"[\\042\"; head -c 4000000 /dev/zero | tr \"\\000\" \"\\177\"; printf \"\\042]\"']}\n"
 	"- {name: leaves, command: [/bin/sh, -c, 'sleep 1000 & echo left']}\n"
 	"- name: success\n  parameters: [{name: n, type: integer, required: true}]\n"
 	"  command: [/bin/sh, -c, 'exit \"$$1\"', sh, '{{n}}']\n  result: success\n";
 #define PROGRAM_NAMES                                                                            \
-	"say, json, deep, env, where, fails, killed, absent, much, endless, slow, noisy, long, leaves, success"
+	"say, json, deep, env, where, fails, killed, absent, much, endless, slow, noisy, long, " \
+	"largest, leaves, success"
 
 static void test_list(void)
 {
@@ -306,6 +310,38 @@ static uint32_t children_of(const struct place *place, const char *name)
 }
 
 #define LONG(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/call\",\"params\":{\"name\":\"long\"}}"
+
+/* The bytes of an answer. */
+static size_t size_of_answer(int fd)
+{
+	struct timeval most = { .tv_sec = 30 };
+	size_t size = 0;
+	ssize_t got;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+	while ((got = read(fd, text, sizeof text)) > 0)
+		size += (size_t)got;
+	return got == 0 ? size : 0;
+}
+
+/* The longest result that there can be: each byte of it is an escape of six in the text. Another call is
+ * under way in the session meanwhile. */
+static void test_largest(void)
+{
+	struct place place;
+	int other, fd;
+
+	MUST(begin(&place, "  []\n", PROGRAM_NAMES, program_tools));
+	other = begin_request(&place, place.session, LONG("31"));
+	CHECK(WITHIN_MS(10000, children_of(&place, "sleep") == 1));
+	fd = begin_request(&place, place.session,
+			   "{\"jsonrpc\":\"2.0\",\"id\":32,\"method\":\"tools/call\",\"params\":{"
+			   "\"name\":\"largest\"}}");
+	CHECK(size_of_answer(fd) > 7 * 4000000);
+	close(fd);
+	close(other);
+	end(&place);
+}
 
 /* A client that cancels, one that goes, and the end of the program: no child is left. */
 static void test_cancel(void)
@@ -971,6 +1007,7 @@ static void test_status(void)
 static const struct tap_test tests[] = {
 	{ "tools of a route are listed, in both eras", test_list },
 	{ "programs", test_programs },
+	{ "the longest result", test_largest },
 	{ "a call that is cancelled leaves nothing", test_cancel },
 	{ "requests", test_http },
 	{ "a tenant's calls use its own connections", test_tenants },
