@@ -52,15 +52,13 @@ static size_t character(const uint8_t *at, size_t left)
 static void put_escape(struct gw_text *text, uint8_t byte)
 {
 	static const char letters[] = "btn\0fr"; /* of 8 to 13 */
-	char escape[8];
+	static const char hex[] = "0123456789abcdef";
+	char escape[6] = { '\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15] };
+	bool letter = byte >= 8 && byte <= 13 && byte != 11;
 
-	if (byte == '"' || byte == '\\')
-		snprintf(escape, sizeof escape, "\\%c", byte);
-	else if (byte >= 8 && byte <= 13 && byte != 11)
-		snprintf(escape, sizeof escape, "\\%c", letters[byte - 8]);
-	else
-		snprintf(escape, sizeof escape, "\\u%04x", byte);
-	gw_text_say(text, escape);
+	if (letter || byte == '"' || byte == '\\')
+		escape[1] = letter ? letters[byte - 8] : (char)byte;
+	gw_text_put(text, escape, escape[1] == 'u' ? 6 : 2);
 }
 
 void gw_text_inside(struct gw_text *text, const char *data, size_t size)
