@@ -66,23 +66,41 @@ struct names {
 	size_t ends[COLUMNS_MAX];
 };
 
-static void names_make(struct names *names, const struct kolk_postgres_result *result)
+/* How many of the first columns have the name, with this behind it. */
+static uint32_t columns_called(const struct kolk_postgres_result *result, uint32_t columns,
+			       const char *name, const char *behind)
 {
+	size_t size = strlen(name);
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < columns; i++) {
+		const char *other = kolk_postgres_result_name(result, i);
+
+		count += strncmp(other, name, size) == 0 && strcmp(other + size, behind) == 0;
+	}
+	return count;
+}
+
+/* False = there is a column name_2 beside two that are called name. */
+static bool names_make(struct names *names, const struct kolk_postgres_result *result)
+{
+	uint32_t columns = kolk_postgres_result_columns(result);
 	char number[16];
 
-	for (uint32_t column = 0; column < kolk_postgres_result_columns(result); column++) {
+	for (uint32_t column = 0; column < columns; column++) {
 		const char *name = kolk_postgres_result_name(result, column);
-		uint32_t same = 1;
+		uint32_t same = 1 + columns_called(result, column, name, "");
 
-		for (uint32_t i = 0; i < column; i++)
-			same += strcmp(kolk_postgres_result_name(result, i), name) == 0;
 		snprintf(number, sizeof number, "_%u", same);
+		if (same > 1 && columns_called(result, columns, name, number) > 0)
+			return false;
 		gw_text_say(&names->text, column > 0 ? ",\"" : "\"");
 		gw_text_inside(&names->text, name, strlen(name));
 		gw_text_say(&names->text, same > 1 ? number : "");
 		gw_text_say(&names->text, "\":");
 		names->ends[column] = gw_text_size(&names->text);
 	}
+	return true;
 }
 
 static void put_row(struct gw_text *to, const struct names *names,
@@ -101,21 +119,23 @@ static void put_row(struct gw_text *to, const struct names *names,
 	gw_text_say(to, "}");
 }
 
-static void put_rows(struct gw_tool_call *call, const struct kolk_postgres_result *result,
+static bool put_rows(struct gw_tool_call *call, const struct kolk_postgres_result *result,
 		     uint32_t count)
 {
 	struct names names = { .text = { .failed = false } };
+	bool named = names_make(&names, result);
 
-	names_make(&names, result);
 	call->data.failed |= names.text.failed;
 	/* More than bytes_max is an error, so no more than that and a row is made. */
-	for (uint32_t i = 0; i < count && !call->data.failed &&
+	for (uint32_t i = 0; i < count && named && !call->data.failed &&
 			     gw_text_size(&call->data) <= gw_tool_bytes_max(call->tool); i++)
 		put_row(&call->data, &names, result, i);
 	gw_text_free(&names.text);
+	return named;
 }
 
-static void put_data(struct gw_tool_call *call, const struct kolk_postgres_result *result)
+/* False = its columns have no names of their own. */
+static bool put_data(struct gw_tool_call *call, const struct kolk_postgres_result *result)
 {
 	uint32_t all = kolk_postgres_result_rows(result), most = rows_max(call->tool);
 	uint32_t count = all < most ? all : most;
@@ -124,13 +144,15 @@ static void put_data(struct gw_tool_call *call, const struct kolk_postgres_resul
 		gw_text_say(&call->data, "{\"affected\":");
 		gw_text_number(&call->data, (int64_t)kolk_postgres_result_affected(result));
 		gw_text_say(&call->data, "}");
-		return;
+		return true;
 	}
 	gw_text_say(&call->data, "{\"rows\":[");
-	put_rows(call, result, count);
+	if (!put_rows(call, result, count))
+		return false;
 	gw_text_say(&call->data, "],\"row_count\":");
 	gw_text_number(&call->data, count);
 	gw_text_say(&call->data, all > most ? ",\"truncated\":true}" : ",\"truncated\":false}");
+	return true;
 }
 
 static void fail_as_server(struct gw_tool_call *call, const struct kolk_postgres_result *result)
@@ -161,9 +183,10 @@ static void on_done(void *user, enum kolk_err err, struct kolk_postgres_result *
 		gw_tool_call_fail_err(call, err != KOLK_OK ? err : KOLK_E_PROTOCOL);
 	} else if (kolk_postgres_result_columns(rows) > COLUMNS_MAX) {
 		gw_tool_call_fail_err(call, KOLK_E_LIMIT);
-	} else {
-		put_data(call, rows);
+	} else if (put_data(call, rows)) {
 		gw_tool_call_end(call, NULL);
+	} else {
+		gw_tool_call_fail(call, "columns have one name: name them with AS");
 	}
 	kolk_postgres_result_free(result);
 }

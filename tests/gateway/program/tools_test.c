@@ -868,6 +868,8 @@ static void check_sql(const struct place *place)
 	CHECK(comes_to(place, "twice", "{}",
 		       "{\"success\":true,\"data\":{\"rows\":[{\"a\":1,\"a_2\":2,\"b\":null}],"
 		       "\"row_count\":1,\"truncated\":false}}", false));
+	CHECK(comes_to(place, "query", "{\"q\":\"select 1 as a, 2 as a_2, 3 as a\"}",
+		       "columns have one name: name them with AS", true));
 	CHECK(comes_to(place, "many", "{}",
 		       "{\"rows\":[{\"i\":1},{\"i\":2},{\"i\":3}],\"row_count\":3,\"truncated\":true}",
 		       false));
