@@ -125,14 +125,27 @@ static void headers(struct import_tool *tool, const struct kolk__node *option)
 
 /* ---- body */
 
+/* As JSON writes one (RFC 8259, section 6): 01234 and "1." are texts. */
 static bool is_number(const char *text)
 {
-	char *end;
+	static const char digits[] = "0123456789";
+	const char *at = text + (text[0] == '-');
+	size_t size = strspn(at, digits);
 
-	if (text[strspn(text, "0123456789.-+eE")] != 0 || text[0] == '+' || text[0] == '.')
+	if (size == 0 || (at[0] == '0' && size > 1))
 		return false;
-	strtod(text, &end);
-	return *end == 0 && end != text;
+	at += size;
+	if (*at == '.') {
+		size = strspn(at + 1, digits);
+		at += size > 0 ? 1 + size : 0;
+	}
+	if (*at == 'e' || *at == 'E') {
+		size_t sign = at[1] == '-' || at[1] == '+';
+
+		size = strspn(at + 1 + sign, digits);
+		at += size > 0 ? 1 + sign + size : 0;
+	}
+	return *at == 0;
 }
 
 static void json_text(FILE *out, const char *text)
