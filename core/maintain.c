@@ -292,12 +292,22 @@ void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns)
 	kolk__conn_alarm_arm(kolk__own(&conn->key)->engine, conn, first_due(conn, pool, now_ns));
 }
 
+/* The connection may be in its next lease by now, whose alarm maintenance may be putting off:
+ *
+ *   here                          maintenance
+ *   A: store alarm_put_off false  1: store alarm_put_off true (SC4)
+ *   B: arm, for soon              2: arm, for late
+ *
+ * 1 behind A: the flag is set, and the end of that lease arms. 1 before A: the flag is lost, but
+ * the alarm fires soon. Of B and 2 the earlier time stays, because an armed alarm is only moved
+ * forward, and it cannot fire between B and a 2 behind it, because maintenance, which fires it, is
+ * about to do 2. With B before A it could fire in between, be put off, and lose the flag then. */
 void kolk__maintain_again(struct kolk__conn *conn, struct kolk_key *key)
 {
 	uint64_t now_ns = kolk__now(key->engine);
 
 	KOLK__NO_LOCK();
-	kolk__store_sc(&conn->alarm_put_off, false); /* first: what puts it off again arms it later */
+	kolk__store_sc(&conn->alarm_put_off, false); /* before it is armed: see above */
 	kolk__conn_alarm_arm(key->engine, conn,
 			     first_due(conn, kolk__load_relaxed(&key->pool), now_ns));
 }
