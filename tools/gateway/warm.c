@@ -98,17 +98,19 @@ void gw_warm_use_call(const struct gw_mcp_call *call, bool dialog)
 struct copies {
 	struct gw_warm *warm;
 	struct gw_warm_list list;
-	bool halve;
+	bool halve, lost; /* lost: there was no memory for one */
 };
 
 static void copy(void *user, const struct gw_warm_pair *pair)
 {
 	struct copies *copies = user;
 	struct gw_warm_use use = { .kind = (enum gw_warm_kind)pair->kind };
+	uint32_t count = copies->list.count;
 
 	for (int i = 0; i < GW_WARM_TEXTS; i++)
 		use.texts[i] = part_of(gw_warm_pair_text(pair, (enum gw_warm_text)i));
 	gw_warm_list_add(&copies->list, gw_warm_pair_make(&use, pair->uses));
+	copies->lost |= copies->list.count == count;
 }
 
 static void copy_loop(struct gw_loop *loop, void *user)
@@ -132,11 +134,12 @@ static void copy_read(struct copies *copies)
 	}
 }
 
-/* A file system that refuses each time is told of once. */
+/* A file system that refuses each time is told of once. A part of what was counted does not take the
+ * place of the whole that was written before. */
 static void write_state(struct gw_warm *warm, bool halve)
 {
 	struct copies copies = { .warm = warm, .halve = halve };
-	char why[GW_WARM_WHY];
+	char why[GW_WARM_WHY] = "there is no memory";
 	bool written;
 
 	if (!warm->writes)
@@ -144,7 +147,7 @@ static void write_state(struct gw_warm *warm, bool halve)
 	gw_each_loop(warm->gateway, copy_loop, &copies);
 	copy_read(&copies);
 	gw_warm_list_sort(&copies.list, warm->pairs_max);
-	written = gw_warm_file_write(warm->path, &copies.list, why);
+	written = !copies.lost && gw_warm_file_write(warm->path, &copies.list, why);
 	if (!written && !warm->failed)
 		gw_say("warm_state_file %s cannot be written: %s", warm->path, why);
 	warm->failed = !written;
