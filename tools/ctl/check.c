@@ -15,8 +15,21 @@ void complain_of_file(const struct kolk_config_error *error)
 		fprintf(stderr, "%s\n", text_clean(line, clean, sizeof clean, 0));
 }
 
-static enum outcome refuse(const struct kolk_config_error *error)
+/* A key at the top that is not the library's is a section of a program, if it is no mistake. */
+static bool is_of_program(const struct kolk_config_error *error)
 {
+	static const char end[] = " in the file";
+	const size_t size = strlen(error->message);
+
+	return strncmp(error->message, "unknown key", 11) == 0 && size >= sizeof end &&
+	       strcmp(error->message + size + 1 - sizeof end, end) == 0;
+}
+
+static enum outcome refuse(struct kolk_config_error *error)
+{
+	if (is_of_program(error) && error->suggestion[0] == 0)
+		snprintf(error->suggestion, sizeof error->suggestion,
+			 "sections of a program are checked by it: kolk-gateway --check --config FILE");
 	complain_of_file(error);
 	return error->err == KOLK_E_NOT_FOUND || error->err == KOLK_E_IO ? USAGE : REFUSED;
 }
