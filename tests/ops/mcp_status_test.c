@@ -291,6 +291,38 @@ static void only_what_is_meant_is_cleaned(void **state)
 	assert_int_equal(admin_send(bench, "GET", path, ""), 405);
 }
 
+static bool is_open(struct fixture *fixture, const char *pool)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+
+	assert_int_equal(kolk_pool_inspect(kolk_pool_find(fixture->bench.engine, pool), &info),
+			 KOLK_OK);
+	assert_int_equal(info.suspended, info.draining);
+	return !info.draining;
+}
+
+/* A pool that is drained takes those along that draw from it; so does one that is resumed. */
+static void sessions_are_resumed_with_their_connections(void **state)
+{
+	struct fixture *fixture = *state;
+
+	pool_add(fixture, "server", NULL);
+	pool_add(fixture, "server.mcp", "server");
+	pool_add(fixture, "server.mcp.once", "server");
+	pool_add(fixture, "other", NULL);
+	assert_int_equal(admin_post(&fixture->bench, "/api/drain", "{\"pool\":\"server\"}"), 202);
+	assert_int_equal(admin_post(&fixture->bench, "/api/drain", "{\"pool\":\"other\"}"), 202);
+	step(fixture);
+	assert_false(is_open(fixture, "server"));
+	assert_false(is_open(fixture, "server.mcp"));
+	assert_int_equal(admin_post(&fixture->bench, "/api/resume", "{\"pool\":\"server\"}"), 200);
+	step(fixture);
+	assert_true(is_open(fixture, "server"));
+	assert_true(is_open(fixture, "server.mcp"));
+	assert_true(is_open(fixture, "server.mcp.once"));
+	assert_false(is_open(fixture, "other"));
+}
+
 static void the_token_is_asked_for(void **state)
 {
 	static const struct kolk__request requests[] = {
@@ -321,6 +353,7 @@ static const struct CMUnitTest tests[] = {
 	GOLDEN(sessions_are_shown_instead_of_their_connections),
 	GOLDEN(two_credentials_differ),
 	GOLDEN(only_what_is_meant_is_cleaned),
+	GOLDEN(sessions_are_resumed_with_their_connections),
 	GOLDEN(the_token_is_asked_for),
 };
 

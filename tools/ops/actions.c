@@ -2,6 +2,7 @@
 /* actions.c - what operators do to an engine: clean up, warm up, evict, drain, resume, reload. */
 #include "tools/ops/reply.h"
 
+#include <string.h>
 #include <time.h>
 
 enum { GRACE_MS = 10000 };
@@ -194,6 +195,24 @@ static enum kolk_err resume(struct kolk_pool *pool, uint64_t unused_ns)
 	return err == KOLK_OK && info.suspended ? kolk_pool_resume(pool) : err;
 }
 
+/* A drain of a pool took those along that draw from it, as sessions from connections; they come
+ * back with it. */
+static enum kolk_err resume_dependants(struct kolk__admin_server *server, struct kolk_pool *from)
+{
+	struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+	enum kolk_err err = KOLK_OK, one;
+	struct kolk_pool *pool;
+
+	for (uint32_t i = 0; (pool = kolk_engine_pool(server->engine, i)) != NULL; i++) {
+		one = kolk_pool_inspect(pool, &info);
+		if (one == KOLK_OK && info.suspended &&
+		    strcmp(info.draws_from, kolk_pool_name(from)) == 0)
+			one = kolk_pool_resume(pool);
+		err = one != KOLK_OK ? one : err;
+	}
+	return err;
+}
+
 void kolk__post_resume(struct kolk__admin_server *server, const struct kolk__request *request,
 		       struct kolk__response *response)
 {
@@ -209,6 +228,8 @@ void kolk__post_resume(struct kolk__admin_server *server, const struct kolk__req
 		err = each_pool(server, &target, resume, 0);
 		if (err == KOLK_OK && target.found != NULL)
 			err = kolk_pool_inspect(target.found, &info);
+		if (err == KOLK_OK && target.found != NULL && !info.draining)
+			err = resume_dependants(server, target.found);
 		if (err != KOLK_OK)
 			kolk__reply_err(response, err);
 		else if (info.draining)
