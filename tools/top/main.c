@@ -11,8 +11,9 @@
 #include "tools/ctl/text.h"
 #include "tools/top/top.h"
 
-/* Of a picture as text: as wide as asked for, as long as it takes. */
-enum { ONCE_ROWS = 400, ONCE_COLUMNS = 140, ONCE_ASIDE = 30, ROWS_ASIDE = 4 };
+/* Of a picture as text: as wide as asked for, else as a pool with each column of its table needs, with
+ * names of common lengths; as long as it takes. */
+enum { ONCE_ROWS = 400, ONCE_COLUMNS = 200, ONCE_ASIDE = 30, ROWS_ASIDE = 4 };
 
 static int usage(FILE *file, int status)
 {
