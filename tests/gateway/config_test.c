@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "tests/kit/certs.h"
-#include "tools/gateway/config_fixed.h"
+#include "tools/gateway/config/fixed.h"
 #include "tools/gateway/rate.h"
 
 static const char pools[] = "pools: [{name: api, address: 'h:1', protocol: http},\n"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tools/gateway/proxy.h"
-#include "tools/gateway/status.h"
+#include "tools/gateway/status/status.h"
 
 static const char *const get_head[] = { "GET", "HEAD", NULL };
 

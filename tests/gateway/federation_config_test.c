@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/gateway/config.h"
+#include "tools/gateway/config/config.h"
 
 static struct gw_config *load(const char *route, char message[600])
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/gateway/jwks_url.h"
+#include "tools/gateway/jwt/jwks_url.h"
 
 static void good_urls_are_taken_apart(void **state)
 {

@@ -12,7 +12,7 @@
 
 #include "tests/gateway/ask.h"
 #include "tests/gateway/sign.h"
-#include "tools/gateway/jwt.h"
+#include "tools/gateway/jwt/jwt.h"
 
 #define GOOD "\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"alice\""
 #define LATER ",\"exp\":4000000000}"

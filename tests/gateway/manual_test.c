@@ -6,7 +6,7 @@
 
 #include "tests/kit/cmocka/run.h"
 #include "tests/ops/manual.h"
-#include "tools/gateway/config_file.h"
+#include "tools/gateway/config/file.h"
 
 static void the_page_has_the_rows(void **state)
 {

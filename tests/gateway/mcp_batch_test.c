@@ -2,7 +2,7 @@
 /* mcp_batch_test.c - the bytes that all answers to an array of messages may have. */
 #include "tests/kit/cmocka/run.h"
 
-#include "tools/gateway/mcp_batch.h"
+#include "tools/gateway/mcp/batch.h"
 
 /* Messages of one array go to servers with limits of their own. */
 static void bytes_are_of_the_array(void **state)

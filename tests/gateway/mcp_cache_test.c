@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/gateway/mcp_cache.h"
+#include "tools/gateway/mcp/cache.h"
 
 #define START (7 * KOLK_S_NS)
 #define ROOM (4u << 20)

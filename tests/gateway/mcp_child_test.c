@@ -2,7 +2,7 @@
 /* mcp_child_test.c - mcp_child.h: what a child says of its era, by an answer, an error, or nothing. */
 #include "tests/kit/cmocka/run.h"
 
-#include "tools/gateway/mcp_child.h"
+#include "tools/gateway/mcp/child.h"
 
 enum { AUTO = KOLK_MCP_ERA_AUTO, LEGACY = KOLK_MCP_LEGACY, MODERN = KOLK_MCP_MODERN };
 

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/gateway/config.h"
-#include "tools/gateway/tool_list.h"
+#include "tools/gateway/config/config.h"
+#include "tools/gateway/mcp/tool_list.h"
 
 /* ---- rules by hand */
 

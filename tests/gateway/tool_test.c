@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/gateway/config.h"
-#include "tools/gateway/tool_template.h"
+#include "tools/gateway/config/config.h"
+#include "tools/gateway/tool/template.h"
 
 /* A file with these tools, as lines, and a route that does this; what is wrong with it. */
 static struct gw_config *load_route(const char *route, const char *tools, char message[1200])

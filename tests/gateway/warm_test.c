@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tools/gateway/warm.h"
+#include "tools/gateway/warm/warm.h"
 
 static struct gw_warm_use use_of(const char *pool, const char *tenant)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tools/gateway/mcp.h"
+#include "tools/gateway/mcp/mcp.h"
 #include "tools/gateway/proxy.h"
 
 static const uint64_t flush_ns = 200 * KOLK_MS_NS;

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "tools/gateway/proxy.h"
-#include "tools/gateway/status.h"
+#include "tools/gateway/status/status.h"
 
 static void give(struct gw_exchange *x, struct kolk_http_answer *answer)
 {

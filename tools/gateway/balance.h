@@ -20,7 +20,7 @@
 #ifndef KOLK_GATEWAY_BALANCE_H
 #define KOLK_GATEWAY_BALANCE_H
 
-#include "tools/gateway/config.h"
+#include "tools/gateway/config/config.h"
 #include "tools/gateway/load.h"
 
 enum { GW_BOUND_MIN = 16 };
@@ -41,7 +41,7 @@ struct gw_balancer {
 };
 
 /* The balancers of a configuration, in the order of the file, with the members that do not resolve
- * (dns.h has the others). NULL = no memory. */
+ * (dns/dns.h has the others). NULL = no memory. */
 struct gw_balancer *gw_balancers_make(const struct gw_config *config);
 /* They come into force: look up the pools of members that do not resolve. */
 void gw_balancers_bind(struct gw_balancer *balancers, const struct gw_config *config,

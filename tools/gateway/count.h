@@ -8,7 +8,7 @@
 #ifndef KOLK_GATEWAY_COUNT_H
 #define KOLK_GATEWAY_COUNT_H
 
-#include "tools/gateway/config.h"
+#include "tools/gateway/config/config.h"
 
 /* How a request ended, exactly one of them: its sum is the requests that ended. */
 enum gw_outcome {

@@ -19,7 +19,7 @@
 #include <kolk/kolk.h>
 #include <semaphore.h>
 
-#include "tools/gateway/config.h"
+#include "tools/gateway/config/config.h"
 #include "tools/gateway/url.h"
 
 struct gateway;
@@ -87,7 +87,7 @@ void gw_tracing_free(struct gateway *gateway);
 char *gw_export_room(struct gw_tracer *tracer, uint32_t spans);
 void gw_export_put(struct gw_tracer *tracer, size_t size, uint32_t spans);
 
-/* status_trace.c: numbers, for the admin server. Any thread. */
+/* status/trace.c: numbers, for the admin server. Any thread. */
 void gw_trace_count_spans(uint64_t exported, uint64_t lost);
 /* An export ended; error "" = well. Whether that is another one than the last time. */
 bool gw_trace_count_export(bool failed, const char *error);

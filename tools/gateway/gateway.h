@@ -5,23 +5,23 @@
  *   main.c        arguments, signals, the order of start and end
  *   listen.c      the listeners of the configuration
  *   reload.c      another configuration, without losing a request
- *   config.c      the file: struct gw_config
+ *   config/config.c the file: struct gw_config
  *   route.c       request -> route
  *   path.c        what servers read in a path
  *   tenant.c      request -> who asks
- *   jwt.c         a signed token; jwks.c, jwks_url.c: the keys for it
+ *   jwt/jwt.c     a signed token; jwt/jwks.c, jwt/jwks_url.c: the keys for it
  *   rate.c        requests per second
  *   balance.c     which of several servers
  *   load.c        what is known of each of these: in flight, numbers, health
  *   health.c      requests of the gateway's own that find out whether they are well
  *   proxy.c       one exchange: request -> upstream request -> answer, bodies streamed both ways
  *   exchange.c    its memory
- *   dns.h         members that DNS names: dns_*.c
+ *   dns/dns.h     members that DNS names: dns_*.c
  *   upstream.c    the server that it goes to, and the next one where that fails
  *   forward.c     the fields on their way, both ways
  *   answer.c      what the gateway answers by itself
- *   mcp.h         routes to MCP servers: mcp_*.c; lines.c: standard input and output
- *   warm.h        what tenants used most is made ahead at the next start: warm_*.c
+ *   mcp/mcp.h     routes to MCP servers: mcp_*.c; lines.c: standard input and output
+ *   warm/warm.h   what tenants used most is made ahead at the next start: warm_*.c
  *   tunnel.c      an exchange that became another protocol (WebSocket)
  *   pipe.c        the bytes of a direction that are in the gateway
  *   trace.c       whose trace a request belongs to; span.c: what is told of it
@@ -30,9 +30,9 @@
  *   log_file.c    the file of these lines, and the thread that writes it
  *   say.c         messages to standard error, which may be stuck
  *   count.c       numbers of each route: requests, refusals, bytes, latencies
- *   status.c      the same for the admin server: JSON, metrics
- *   status_trace.c  those of spans
- *   status_balance.c  those of members of balancers; status_dns.c: of names that resolve to them
+ *   status/status.c the same for the admin server: JSON, metrics
+ *   status/trace.c  those of spans
+ *   status/balance.c  those of members of balancers; status/dns.c: of names that resolve to them
  *
  *   client ─► listener ─► kolk_http_server ─► proxy.c ─► kolk_http ─► pool ─► upstream
  *             (an exchange lives on the loop of its client's connection, and uses that loop's

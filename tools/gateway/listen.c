@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/gateway/config_fixed.h"
+#include "tools/gateway/config/fixed.h"
 #include "tools/gateway/gateway.h"
 
 enum { FIRST_SOCKET = 3 }; /* SD_LISTEN_FDS_START of sd_listen_fds(3) */

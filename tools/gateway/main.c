@@ -16,17 +16,17 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "tools/gateway/dns.h"
+#include "tools/gateway/dns/dns.h"
 #include "tools/gateway/export.h"
 #include "tools/gateway/health.h"
-#include "tools/gateway/jwks_url.h"
-#include "tools/gateway/mcp_stdio.h"
+#include "tools/gateway/jwt/jwks_url.h"
+#include "tools/gateway/mcp/stdio.h"
 #include "tools/gateway/proxy.h"
 #include "tools/gateway/rate.h"
 #include "tools/gateway/say.h"
-#include "tools/gateway/status.h"
+#include "tools/gateway/status/status.h"
 #include "tools/gateway/usage.h"
-#include "tools/gateway/warm.h"
+#include "tools/gateway/warm/warm.h"
 
 static int complain(const char *what, enum kolk_err err)
 {

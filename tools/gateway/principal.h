@@ -6,7 +6,7 @@
 #ifndef KOLK_GATEWAY_PRINCIPAL_H
 #define KOLK_GATEWAY_PRINCIPAL_H
 
-#include "tools/gateway/jwt.h"
+#include "tools/gateway/jwt/jwt.h"
 
 struct gw_principal {
 	uint8_t digest[32]; /* SHA-256; zeros = nobody in particular */

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/gateway/mcp.h"
+#include "tools/gateway/mcp/mcp.h"
 #include "tools/gateway/rate.h"
-#include "tools/gateway/status.h"
-#include "tools/gateway/warm.h"
+#include "tools/gateway/status/status.h"
+#include "tools/gateway/warm/warm.h"
 
 void gw_proxy_cancel(struct gw_exchange *x)
 {

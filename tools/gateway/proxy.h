@@ -43,7 +43,7 @@ struct gw_exchange {
 	struct gw_count *count;                /* of its route; NULL = it is not counted now */
 	struct kolk_http_server_exchange *front; /* NULL = ended */
 	struct kolk_http_exchange *back;       /* NULL = not begun, or ended */
-	struct gw_mcp_call *mcp;               /* it goes to an MCP server (mcp.h); NULL = not */
+	struct gw_mcp_call *mcp;               /* it goes to an MCP server (mcp/mcp.h); NULL = not */
 	const struct kolk_http_request_head *head; /* as long as front */
 	const struct gw_member *member;        /* of a balancer, that it went to; NULL = none */
 	enum gw_state state;

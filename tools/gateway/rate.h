@@ -3,7 +3,7 @@
 #ifndef KOLK_GATEWAY_RATE_H
 #define KOLK_GATEWAY_RATE_H
 
-#include "tools/gateway/config.h"
+#include "tools/gateway/config/config.h"
 
 struct gw_rates;
 

@@ -13,14 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tools/gateway/config_fixed.h"
-#include "tools/gateway/dns.h"
+#include "tools/gateway/config/fixed.h"
+#include "tools/gateway/dns/dns.h"
 #include "tools/gateway/export.h"
 #include "tools/gateway/health.h"
-#include "tools/gateway/jwks_url.h"
-#include "tools/gateway/mcp.h"
+#include "tools/gateway/jwt/jwks_url.h"
+#include "tools/gateway/mcp/mcp.h"
 #include "tools/gateway/proxy.h"
-#include "tools/gateway/tool_server.h"
+#include "tools/gateway/tool/server.h"
 
 /* ---- on every loop */
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "tools/gateway/mcp_cache.h"
+#include "tools/gateway/mcp/cache.h"
 #include "tools/gateway/path.h"
 
 /* ---- the order of trial */

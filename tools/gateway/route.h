@@ -14,14 +14,14 @@
 #define KOLK_GATEWAY_ROUTE_H
 
 #include "tools/gateway/balance.h"
-#include "tools/gateway/config.h"
+#include "tools/gateway/config/config.h"
 #include "tools/gateway/count.h"
 
 struct gw_target {
 	const struct gw_route *route;
 	struct kolk_pool *pool;    /* of GW_ACTION_POOL; NULL = it has a balancer */
 	const struct gw_balancer *balancer;
-	struct gw_mcp_pool *mcp;   /* it is of an MCP server (mcp.h); NULL = not */
+	struct gw_mcp_pool *mcp;   /* it is of an MCP server (mcp/mcp.h); NULL = not */
 	struct gw_mcp_cache *cache; /* of results of that server; NULL = none */
 	struct gw_count *count;    /* its numbers, those of the same route in another view */
 	size_t host_size, path_size; /* of route->host and path; path without a '/' at its end */

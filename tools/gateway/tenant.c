@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "core/base/ascii.h"
-#include "tools/gateway/jwks_url.h"
+#include "tools/gateway/jwt/jwks_url.h"
 
 enum { TOKENS_MAX = 1000000 };
 

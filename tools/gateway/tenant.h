@@ -5,9 +5,9 @@
 
 #include <stdio.h>
 
-#include "tools/gateway/config.h"
+#include "tools/gateway/config/config.h"
 
-struct gw_key_source; /* jwks_url.h */
+struct gw_key_source; /* jwt/jwks_url.h */
 
 /* With the NUL. */
 #define GW_TENANT_SIZE 256

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/ops/manual.h"
-#include "tools/gateway/config_file.h"
+#include "tools/gateway/config/file.h"
 
 int main(int argc, char **argv)
 {

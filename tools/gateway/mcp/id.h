@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* id.h - the ids of sessions, and of suspended calls: where they are, sealed. */
+#ifndef KOLK_GATEWAY_MCP_ID_H
+#define KOLK_GATEWAY_MCP_ID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* An id, with the NUL: iv, loop, slot, generation, tag in hexadecimal. */
+enum { GW_MCP_ID_SIZE = 2 * (12 + 16 + 16) + 1 };
+
+enum gw_mcp_use { GW_MCP_USE_SESSION = 0, GW_MCP_USE_STATE };
+
+/* What an id is bound to: whoever shows it must be that tenant and principal, on that route, and for
+ * that use. */
+struct gw_mcp_place {
+	enum gw_mcp_use use;
+	uint32_t loop, slot;
+	uint64_t generation;
+	uint64_t route;
+	const char *tenant;
+	const uint8_t *principal; /* 32 bytes */
+};
+
+bool gw_mcp_id_seal(const uint8_t key[32], const struct gw_mcp_place *place,
+		    char id[GW_MCP_ID_SIZE]);
+/* use, route, tenant and principal are given; false: it is no id of theirs. */
+bool gw_mcp_id_open(const uint8_t key[32], const char *id, struct gw_mcp_place *place);
+
+#endif

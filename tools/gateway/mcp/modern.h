@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* modern.h - requests that stand for themselves (2026-07-28): what says that one does, and what
+ * is wrong with it. */
+#ifndef KOLK_GATEWAY_MCP_MODERN_H
+#define KOLK_GATEWAY_MCP_MODERN_H
+
+#include "tools/gateway/mcp/mcp.h"
+
+/* message NULL = a request without a body; x NULL = a message without a header. */
+bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelope *message);
+/* What is wrong with it, as an error of JSON-RPC in error; NULL = nothing. */
+const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mcp_envelope *message,
+			       char error[256]);
+/* Of a server with sessions: members of its result that come first. */
+const char *gw_mcp_modern_members(const struct gw_mcp_call *call);
+bool gw_mcp_is_replayable(const char *method);
+bool gw_mcp_is_removed(const char *method);
+
+#endif

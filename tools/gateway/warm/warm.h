@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * warm.h - warm start: what tenants used most is there before they ask for it again.
+ *
+ *   warm.c        the thread: it reads the file, has things made, and writes the file
+ *   count.c       how often each pair was used: of each loop
+ *   file.c        the file
+ *   make.c        one session or connection that is made ahead, on a loop
+ *
+ * A pair is a tenant and an upstream; of sessions, also what their clients said of themselves, for a
+ * session that was made with something else would not be theirs. It has no credential, and none is
+ * made up: where a server is shown the client's own token, there is nothing to be made ahead.
+ *
+ *   loops ── counts ──► thread ──► file ──► the next start: thread ── jobs ──► loops
+ */
+#ifndef KOLK_GATEWAY_WARM_H
+#define KOLK_GATEWAY_WARM_H
+
+#include <pthread.h>
+
+#include "tools/gateway/gateway.h"
+#include "tools/gateway/mcp/mcp.h"
+
+enum gw_warm_kind {
+	GW_WARM_CONNECTION, /* of the tenant, to the upstream */
+	GW_WARM_SESSION,    /* for a client with sessions */
+	GW_WARM_CALL,       /* for requests that stand for themselves */
+	GW_WARM_KINDS
+};
+
+/* The texts of a pair. The last three are "" but for sessions. */
+enum gw_warm_text {
+	GW_WARM_POOL, GW_WARM_TENANT, GW_WARM_VERSION, GW_WARM_CAPABILITIES, GW_WARM_CLIENT_INFO,
+	GW_WARM_TEXTS
+};
+
+enum {
+	GW_WARM_PAIRS = 1000,
+	GW_WARM_RATE = 20,
+	GW_WARM_PROFILE_MAX = 2048, /* bytes of capabilities, client info; of more none is made ahead */
+	GW_WARM_JOBS_MAX = 16       /* at a time: a server that does not answer holds up no more */
+};
+#define GW_WARM_INTERVAL_NS (300 * KOLK_S_NS)
+
+struct gw_warm_pair {
+	struct gw_warm_pair *next; /* of a count: with the same place in its index */
+	uint64_t uses, hash;
+	uint32_t kind, size;       /* size: of text */
+	char text[];               /* GW_WARM_TEXTS of them, each with its NUL */
+};
+
+/* What is used; not copied. */
+struct gw_warm_use {
+	enum gw_warm_kind kind;
+	struct kolk_mcp_part texts[GW_WARM_TEXTS];
+};
+
+/* ---- count.c: one thread */
+
+struct gw_warm_count;
+
+struct gw_warm_count *gw_warm_count_make(uint32_t pairs_max); /* NULL = no memory */
+void gw_warm_count_free(struct gw_warm_count *count);         /* NULL is allowed */
+/* One use more. What there is no memory for is not counted. */
+void gw_warm_count_use(struct gw_warm_count *count, const struct gw_warm_use *use);
+/* Show all; then what was used lately counts more: uses are halved, and 0 is forgotten. */
+typedef void gw_warm_pair_fn(void *user, const struct gw_warm_pair *pair);
+void gw_warm_count_show(const struct gw_warm_count *count, gw_warm_pair_fn *show, void *user);
+void gw_warm_count_halve(struct gw_warm_count *count);
+
+/* A pair by itself; NULL = no memory, or it has a text that no pair may have. */
+struct gw_warm_pair *gw_warm_pair_make(const struct gw_warm_use *use, uint64_t uses);
+const char *gw_warm_pair_text(const struct gw_warm_pair *pair, enum gw_warm_text which);
+
+/* ---- file.c */
+
+struct gw_warm_list {
+	struct gw_warm_pair **pairs;
+	uint32_t count, capacity;
+};
+
+/* Takes the pair over, also if there is no memory. */
+void gw_warm_list_add(struct gw_warm_list *list, struct gw_warm_pair *pair);
+/* Equal pairs become one; the most used first, and no more than max. */
+void gw_warm_list_sort(struct gw_warm_list *list, uint32_t max);
+void gw_warm_list_free(struct gw_warm_list *list);
+
+enum { GW_WARM_WHY = 160 };
+/* At most max pairs of the file. One that is not there, or is empty, has none. False: it is not
+ * taken, and why. */
+bool gw_warm_file_read(const char *path, uint32_t max, struct gw_warm_list *list,
+		       char why[GW_WARM_WHY]);
+/* Whole or not at all, for its owner alone. */
+bool gw_warm_file_write(const char *path, const struct gw_warm_list *list, char why[GW_WARM_WHY]);
+
+/* ---- make.c, warm.c */
+
+struct gw_warm_job;
+
+/* Of a loop. */
+struct gw_warm_loop {
+	struct gw_warm_count *count;
+	struct gw_warm_job *jobs;   /* under way */
+	bool ending;
+};
+
+enum gw_warm_outcome { GW_WARM_MADE, GW_WARM_FAILED, GW_WARM_SKIPPED, GW_WARM_OUTCOMES };
+
+/* Have it made on a loop; any thread. The pair lives until it has ended: gw_warm_job_ended is called
+ * then, also if it could not begin. */
+void gw_warm_job_start(struct gw_warm *warm, struct gw_loop *loop, const struct gw_warm_pair *pair);
+void gw_warm_job_ended(struct gw_warm *warm, enum gw_warm_outcome outcome);
+/* Those of a loop end, and none begins; on the loop. */
+void gw_warm_jobs_end(struct gw_loop *loop);
+
+/* Begin: the engine, its pools and the loops are there, and nothing listens yet. Does nothing without
+ * warm_state_file. False = no memory, no thread. */
+bool gw_warm_begin(struct gateway *gateway);
+/* Nothing is begun any more; what is under way has until the deadline, for a session that is given up
+ * while it is made cannot be ended in order. Then the file is written. Not on a loop; all of them
+ * run. */
+void gw_warm_end(struct gateway *gateway, uint64_t deadline_ns);
+void gw_warm_free(struct gateway *gateway);
+
+/* A request of a tenant goes to a pool; one of kolk/mcp.h needs a session. On the loop. */
+void gw_warm_use_pool(struct gw_loop *loop, const char *pool, const char *tenant);
+void gw_warm_use_session(const struct gw_mcp_call *call);
+/* dialog: its client told what it can be asked. */
+void gw_warm_use_call(const struct gw_mcp_call *call, bool dialog);
+
+/* ---- status/warm.c: numbers for the admin server; any thread */
+
+/* path NULL = there is none any more; why: its file is not taken, NULL = it is. */
+void gw_status_warm_show(const char *path, uint64_t restored, const char *why);
+void gw_status_warm_ended(enum gw_warm_outcome outcome);
+/* why NULL = it was written. */
+void gw_status_warm_wrote(uint64_t pairs, const char *why);
+
+#endif
