@@ -9,9 +9,9 @@
  *   listen.c           what is wrong with listeners
  *   balancer.c         what is wrong with balancers
  *   route.c            what is wrong with routes
- *   federation.c         what is wrong with several MCP servers behind a route
+ *   federation.c       what is wrong with several MCP servers behind a route
  *   mcp.c              what is wrong with the authorisation of MCP routes; its texts
- *   tool_rules.c        what is wrong with rules of tools
+ *   tool_rules.c       what is wrong with rules of tools
  *   tenants.c          what is wrong with tenants and trusted proxies
  *   tracing.c          what is wrong with tracing
  *   tools.c            what is wrong with pooled tools, and what is made of them

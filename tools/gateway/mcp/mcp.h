@@ -20,7 +20,7 @@
  *   tool/server.h  servers of the gateway's own
  *   legacy.h       such requests that want log messages, or listen
  *   tools.h        tools that a client may not have
- *   federation.h      several servers behind one route
+ *   federation.h   several servers behind one route
  *   cached.h       answers that are kept; cache.h: where
  *
  *   front ── to_home ──► home ──► kolk/mcp.h ──► server
