@@ -455,7 +455,7 @@ static bool is_refused(const struct place *place)
 static void test_states(void)
 {
 	static const char yes[] = ANSWER("1", "response", "yes");
-	char state[256], other[256], more[1024], id[128];
+	char state[256], other[256], more[2048], id[128];
 	struct place place;
 
 	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive", ""));
@@ -470,6 +470,13 @@ static void test_states(void)
 	CHECK(call_tool(&place, "POST /other", "test_elicitation", more) == 400);
 	CHECK(is_refused(&place));
 	go_on(&place, "test_sampling", state, yes);
+	CHECK(is_refused(&place));
+	snprintf(more, sizeof more, /* of the same name */
+		 "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"prompts/get\",\"params\":{\"name\":"
+		 "\"test_elicitation\",\"inputResponses\":{%s},\"requestState\":\"%s\"," META("", ALL) "}}",
+		 yes, state);
+	CHECK(ask(&place, "POST /mcp", "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: prompts/get\r\n"
+				       "Mcp-Name: test_elicitation\r\n", more) == 400);
 	CHECK(is_refused(&place));
 	memcpy(other, state, sizeof other);
 	other[40] = other[40] == 'a' ? 'b' : 'a';
