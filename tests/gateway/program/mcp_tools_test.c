@@ -271,7 +271,7 @@ static const char *const attempts[] = {
 	"\"name\":\"Echo\"", "\"name\":\"ECHO\"", "\"name\":\"Progress\"", "\"name\":\"TEST_simple_text\"",
 	"\"name\":\"\\uff45cho\"", "\"name\":\"e\\u0301cho\"", "\"name\":\"\\u00e9cho\"",
 	"\"name\":\"e\\u200bcho\"", "\"name\":\"\\ufeffecho\"", "\"name\":\"\\ud835\\udc52cho\"",
-	"\"name\":\"\\ud800echo\"", "\"name\":\"\xef\xbd\x85" "cho\"", "\"name\":\"echo\\u00a0\"",
+	"\"name\":\"\\ud800echo\"", "\"name\":\"\357\275\205cho\"", "\"name\":\"echo\\u00a0\"",
 	/* no text */
 	"\"name\":\"\"", "\"name\":[\"echo\"]", "\"name\":{\"name\":\"progress\"}", "\"name\":null",
 	"\"name\":7", "\"name\":true", "\"arguments\":{\"name\":\"progress\"}",
