@@ -118,14 +118,20 @@ static bool discovered(struct gw_mcp_call *call, const struct kolk_mcp_result *r
 	return true;
 }
 
-/* The server refused initialize: perhaps it has no sessions. */
+/* The server refused initialize, or so many of others that it is not asked any more: perhaps it has no
+ * sessions. */
+static bool says_no_session(const struct gw_mcp_call *call, enum kolk_err err)
+{
+	return call->pool->may_be_stateless &&
+	       (err == KOLK_E_SERVER || err == KOLK_E_UNSUPPORTED || err == KOLK_E_CIRCUIT);
+}
+
 static bool tries_discover(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
 {
 	struct gw_mcp_session *refused = call->session, *session;
 	enum kolk_err err;
 
-	if (!call->pool->may_be_stateless ||
-	    (result->err != KOLK_E_SERVER && result->err != KOLK_E_UNSUPPORTED))
+	if (!says_no_session(call, result->err))
 		return false;
 	gw_mcp_session_close(refused);
 	gw_mcp_session_remove(call);
