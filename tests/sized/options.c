@@ -339,7 +339,8 @@ static enum kolk_err use_error_text(const void *given)
 {
 	char text[800];
 
-	return kolk_config_error_text(given, text, sizeof text) > 0 ? KOLK_OK : KOLK_E_OPTIONS;
+	return kolk_config_error_text(given, text, sizeof text) == strlen(text) ? KOLK_OK :
+										  KOLK_E_OPTIONS;
 }
 
 /* Whole and shorter, longer, without a size. Up to `needs` bytes there is something that is
