@@ -82,10 +82,33 @@ static void on_answer(void *user, int status, int timeouts, struct ares_addrinfo
 		ares_freeaddrinfo(answer);
 }
 
-static int channel_open(ares_channel *channel, const char *servers)
+/* One that there is no room for is left to its time-out. */
+static void on_socket(void *user, ares_socket_t fd, int in, int out)
 {
-	struct ares_options options = { .timeout = TRY_MS, .tries = TRIES };
-	int given = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES, status;
+	struct gw_look_up *look_up = user;
+	uint32_t i = 0;
+
+	while (i < look_up->socket_count && look_up->sockets[i].fd != fd)
+		i++;
+	if (in == 0 && out == 0) {
+		if (i < look_up->socket_count)
+			look_up->sockets[i] = look_up->sockets[--look_up->socket_count];
+		return;
+	}
+	if (i == GW_SOCKETS_MAX)
+		return;
+	look_up->socket_count += i == look_up->socket_count;
+	look_up->sockets[i].fd = fd;
+	look_up->sockets[i].in = in != 0;
+	look_up->sockets[i].out = out != 0;
+}
+
+static int channel_open(struct gw_look_up *look_up, const char *servers)
+{
+	struct ares_options options = { .timeout = TRY_MS, .tries = TRIES, .sock_state_cb = on_socket,
+					.sock_state_cb_data = look_up };
+	int given = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB, status;
+	ares_channel *channel = &look_up->channel;
 
 #ifdef ARES_OPT_QUERY_CACHE /* since 1.31 */
 	options.qcache_max_ttl = 0;
@@ -111,7 +134,7 @@ void gw_look_up_begin(struct gw_look_up *look_up, const char *host, const char *
 
 	free(look_up->ips.at);
 	*look_up = (struct gw_look_up){ .channel = NULL };
-	look_up->status = channel_open(&look_up->channel, servers);
+	look_up->status = channel_open(look_up, servers);
 	look_up->answered = look_up->channel == NULL;
 	if (look_up->channel != NULL)
 		ares_getaddrinfo(look_up->channel, host, NULL, &hints, on_answer, look_up);

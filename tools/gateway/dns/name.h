@@ -25,9 +25,17 @@ void gw_ips_sort(struct gw_ips *ips);
 
 /* ---- look_up.c: of the thread */
 
+/* Of a question at a time: one of each of its servers. */
+enum { GW_SOCKETS_MAX = 16 };
+
 /* The question for one family. */
 struct gw_look_up {
 	ares_channel channel;      /* NULL = none is under way */
+	struct {
+		ares_socket_t fd;
+		bool in, out;
+	} sockets[GW_SOCKETS_MAX]; /* that it waits for */
+	uint32_t socket_count;
 	bool answered;             /* the rest is set */
 	int status;                /* of c-ares */
 	uint32_t ttl_s;

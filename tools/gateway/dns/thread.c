@@ -13,7 +13,7 @@
 #include "tools/gateway/say.h"
 
 /* Questions at a time; the others wait for their turn. */
-enum { LOOK_UPS_MAX = 64, POLLS_MAX = 1 + LOOK_UPS_MAX * ARES_GETSOCK_MAXNUM };
+enum { LOOK_UPS_MAX = 64, POLLS_MAX = 1 + LOOK_UPS_MAX * GW_SOCKETS_MAX };
 
 #define AGAIN_NS (20 * KOLK_MS_NS) /* a reload is under way: members are changed after it */
 
@@ -270,41 +270,36 @@ static bool names_step(struct run *run)
 
 /* ---- the poll */
 
-static void add_channel(struct run *run, ares_channel channel)
+static void add_sockets(struct run *run, const struct gw_look_up *look_up)
 {
-	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-	/* Unsigned: ARES_GETSOCK_WRITABLE shifts into the sign. */
-	const uint32_t bits = (uint32_t)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
-	struct timeval left, *soon = ares_timeout(channel, NULL, &left);
+	struct timeval left, *soon = ares_timeout(look_up->channel, NULL, &left);
 
-	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		const bool in = bits >> i & 1, out = bits >> (i + ARES_GETSOCK_MAXNUM) & 1;
-
-		if (!in && !out)
-			continue;
-		run->channels[run->poll_count] = channel;
+	for (uint32_t i = 0; i < look_up->socket_count; i++) {
+		run->channels[run->poll_count] = look_up->channel;
 		run->polls[run->poll_count++] = (struct pollfd){
-			.fd = sockets[i],
-			.events = (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0)) };
+			.fd = look_up->sockets[i].fd,
+			.events = (short)((look_up->sockets[i].in ? POLLIN : 0) |
+					  (look_up->sockets[i].out ? POLLOUT : 0)) };
 	}
 	if (soon != NULL)
 		due(run, run->now_ns + (uint64_t)soon->tv_sec * KOLK_S_NS +
 				 (uint64_t)soon->tv_usec * KOLK_US_NS);
 }
 
-/* Call run on each channel; only this thread changes which there are. */
-static void each_channel(struct run *run, void (*visit)(struct run *run, ares_channel channel))
+/* Call visit for each question that is under way; only this thread changes which there are. */
+static void each_look_up(struct run *run,
+			 void (*visit)(struct run *run, const struct gw_look_up *look_up))
 {
 	for (struct gw_dns_name *name = run->dns->first; name != NULL; name = name->next)
 		for (int i = 0; i < GW_FAMILIES; i++)
 			if (name->look_ups[i].channel != NULL)
-				visit(run, name->look_ups[i].channel);
+				visit(run, &name->look_ups[i]);
 }
 
-static void process_times(struct run *run, ares_channel channel)
+static void process_times(struct run *run, const struct gw_look_up *look_up)
 {
 	(void)run;
-	ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	ares_process_fd(look_up->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
 static int timeout_of(const struct run *run)
@@ -325,7 +320,7 @@ static void wait_and_process(struct run *run)
 	run->polls[0] = (struct pollfd){ .fd = run->dns->wake, .events = POLLIN };
 	run->poll_count = 1;
 	pthread_mutex_lock(&run->dns->lock); /* of the list */
-	each_channel(run, add_channel);
+	each_look_up(run, add_sockets);
 	pthread_mutex_unlock(&run->dns->lock);
 	ready = poll(run->polls, run->poll_count, timeout_of(run));
 	pthread_mutex_lock(&run->dns->lock); /* answers are kept in names */
@@ -337,7 +332,7 @@ static void wait_and_process(struct run *run)
 					(one->revents & ~POLLOUT) != 0 ? one->fd : ARES_SOCKET_BAD,
 					(one->revents & ~POLLIN) != 0 ? one->fd : ARES_SOCKET_BAD);
 	}
-	each_channel(run, process_times);
+	each_look_up(run, process_times);
 	pthread_mutex_unlock(&run->dns->lock);
 	if (ready > 0 && run->polls[0].revents != 0)
 		(void)!read(run->dns->wake, &count, sizeof count);
