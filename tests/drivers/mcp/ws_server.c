@@ -164,7 +164,7 @@ static bool take_lines(struct connection *c)
 
 static void child_start(struct connection *c)
 {
-	static char program[300];
+	char program[300];
 	ssize_t length = readlink("/proc/self/exe", program, 200);
 	int pair[2];
 
