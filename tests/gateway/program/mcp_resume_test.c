@@ -87,6 +87,7 @@ static void test_resumed(void)
 	CHECK(mcp_fixture_number(server, MCP_N_resumes) == 1);
 	CHECK(mcp_fixture_number(server, MCP_N_replayed) == 1);
 	close(fd);
+	CHECK(WITHIN_MS(10000, mcp_fixture_number(server, MCP_N_get_streams_now) == 0));
 	snprintf(fields, sizeof fields, "%sLast-Event-ID: no-such-event\r\n", session);
 	fd = begin_request(&program, "GET /mcp", fields, "");
 	CHECK(client_read(fd, NULL, text) && strncmp(text, "HTTP/1.1 400 ", 13) == 0);
