@@ -322,3 +322,17 @@ int program_curl(const struct program *program, const char *arguments, char text
 	text[had] = '\0';
 	return WEXITSTATUS(pclose(out));
 }
+
+bool program_admin_says(const struct program *program, const char *socket, const char *path,
+			const char *wanted, char text[PROGRAM_TEXT])
+{
+	char arguments[192];
+	bool said;
+
+	snprintf(arguments, sizeof arguments, "%s --unix-socket %s", path, socket);
+	said = WITHIN_MS(10000, program_curl(program, arguments, text) == 0 &&
+					strstr(text, wanted) != NULL);
+	if (!said)
+		tap_note("no '%s' in: %s", wanted, text);
+	return said;
+}

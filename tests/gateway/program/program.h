@@ -72,5 +72,8 @@ bool client_read(int fd, const char *delimiter, char text[PROGRAM_TEXT]);
 int program_ask(const struct program *program, const char *request, char text[PROGRAM_TEXT]);
 /* curl with these arguments, which end with the target: what it printed; its exit status. */
 int program_curl(const struct program *program, const char *arguments, char text[PROGRAM_TEXT]);
+/* Whether the admin server at this Unix socket says so at this path, soon. text: what it said last. */
+bool program_admin_says(const struct program *program, const char *socket, const char *path,
+			const char *wanted, char text[PROGRAM_TEXT]);
 
 #endif

@@ -68,15 +68,7 @@ static bool begin(struct watched *w, const char *rest)
 /* Whether the admin server says so at this path, soon. */
 static bool says(const struct watched *w, const char *path, const char *wanted)
 {
-	char arguments[128];
-	bool said;
-
-	snprintf(arguments, sizeof arguments, "%s --unix-socket %s", path, w->socket);
-	said = WITHIN_MS(5000, program_curl(&w->program, arguments, text) == 0 &&
-				       strstr(text, wanted) != NULL);
-	if (!said)
-		tap_note("no '%s' in: %s", wanted, text);
-	return said;
+	return program_admin_says(&w->program, w->socket, path, wanted, text);
 }
 
 #define STATUS(wanted) says(w, "/api/pool-status", wanted)

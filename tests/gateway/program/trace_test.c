@@ -258,16 +258,10 @@ static void ask(const struct traced *t, const char *request, int times)
 /* Whether the admin server says so, soon. */
 static bool says(const struct traced *t, const char *path, const char *wanted)
 {
-	char arguments[128];
-	bool said;
+	char socket[64];
 
-	snprintf(arguments, sizeof arguments, "%s --unix-socket /tmp/kolk-traces-%d.sock", path,
-		 (int)getpid());
-	said = WITHIN_MS(10000, program_curl(&t->program, arguments, text) == 0 &&
-					strstr(text, wanted) != NULL);
-	if (!said)
-		tap_note("no '%s' in: %s", wanted, text);
-	return said;
+	snprintf(socket, sizeof socket, "/tmp/kolk-traces-%d.sock", (int)getpid());
+	return program_admin_says(&t->program, socket, path, wanted, text);
 }
 
 /* ---- tests */

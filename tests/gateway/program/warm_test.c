@@ -103,15 +103,7 @@ static const char *state_of(const struct place *place)
 /* Whether the admin server says so at this path, soon. */
 static bool says(const struct place *place, const char *path, const char *wanted)
 {
-	char arguments[128];
-	bool said;
-
-	snprintf(arguments, sizeof arguments, "%s --unix-socket %s", path, place->admin);
-	said = WITHIN_MS(10000, program_curl(&place->program, arguments, text) == 0 &&
-					strstr(text, wanted) != NULL);
-	if (!said)
-		tap_note("no '%s' in: %s", wanted, text);
-	return said;
+	return program_admin_says(&place->program, place->admin, path, wanted, text);
 }
 
 /* So many are made ahead, without a request. */
