@@ -15,17 +15,22 @@
 _Thread_local struct kolk__cached_conn kolk__thread_cache[KOLK__THREAD_CACHE_SIZE]
 	__attribute__((tls_model("initial-exec")));
 
-/* What no token is taken for: the same as hit() when others have used it since, or of a key that
- * this thread did not use last the first one. */
+/* What no token is taken for: the same as hit() when others have used it since, then what this
+ * thread gave back before it; or of a key that it did not use last the first one. */
 static struct kolk__conn *lease_likely(struct kolk_key *key, uint64_t *lease_word)
 {
-	const struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
+	struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
+	struct kolk__conn *conn = cached->conn;
 
 	if (cached->key_id != kolk__load_relaxed(&key->id))
 		return kolk__lease_first(key, lease_word);
-	*lease_word = kolk__conn_lease_of(cached->conn, key);
-	return *lease_word != 0 && kolk__usable_or_retire(cached->conn, *lease_word) ?
-		       cached->conn : NULL;
+	do {
+		*lease_word = kolk__conn_lease_of(conn, key);
+		if (*lease_word != 0 && kolk__usable_or_retire(conn, *lease_word))
+			return conn;
+		conn = kolk__returned_pop(cached);
+	} while (conn != NULL);
+	return NULL;
 }
 
 /* May a newcomer be served before a waiter? Counts nothing yet. */

@@ -44,7 +44,7 @@ KOLK_HOT_ENTRY enum kolk_err kolk_release(struct kolk_lease *lease)
 	if (KOLK_UNLIKELY(!kolk__conn_release(conn, &word))) /* STATE.R1, SC1, SC2 */
 		return release_by_token(lease, word);
 	/* From here on the connection is no longer ours; key is type-stable. */
-	kolk__cached_conn_set(key, conn, lease_word);
+	kolk__cached_conn_return(key, conn, lease_word);
 	if (KOLK_UNLIKELY(kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 			  kolk__load_sc(&conn->retire_reason) != 0))
 		return after_idle(key, conn, kolk__word_with(lease_word, KOLK__IDLE));
@@ -61,7 +61,7 @@ static enum kolk_err release_by_token(struct kolk_lease *lease, uint64_t word)
 	if (word != (lease_word | KOLK__NO_TOKEN) || !kolk__conn_set_busy(conn, &lease_word))
 		return release_stale(lease, KOLK_REASON_ABANDONED);
 	key = kolk__own(&conn->key);
-	kolk__cached_conn_set(key, conn, lease_word);
+	kolk__cached_conn_return(key, conn, lease_word);
 	kolk__make_idle(conn);
 	return KOLK_OK;
 }
@@ -252,7 +252,7 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 	}
 	if (is_clocked)
 		record_release(conn, now_ns);
-	kolk__cached_conn_set(key, conn, kolk__conn_own_word(conn));
+	kolk__cached_conn_return(key, conn, kolk__conn_own_word(conn));
 	kolk__make_idle(conn);
 }
 

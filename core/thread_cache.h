@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * thread_cache.h - per thread and key, the connection used last: it is warm, and no other thread
- * tries it first.
+ * thread_cache.h - per thread and key, the connection used last, and a few that this thread gave
+ * back before it: they are warm, and no other thread tries them first. A thread that holds a few
+ * leases at a time finds those that it had, and touches nothing that threads share.
  *
  * Entries are compared by the key's id, which is never used twice, so an entry of a key or
  * engine that is gone is never followed. An entry has also the word that the connection has when
@@ -15,13 +16,18 @@
 #include "core/conn.h"
 #include "core/key.h"
 
+enum { KOLK__THREAD_CACHE_SIZE = 8, KOLK__RETURNED = 4 };
+
 struct kolk__cached_conn {
 	uint64_t key_id;
 	struct kolk__conn *conn;
 	uint64_t idle_word; /* its word when it is idle again */
-} __attribute__((aligned(32)));
+	/* What this thread gave back before, a stack: returned[(top - 1) % KOLK__RETURNED] is its top.
+	 * Hints, which may be leased, or elsewhere by now. count may be larger than the stack. */
+	uint32_t top, count;
+	struct kolk__conn *returned[KOLK__RETURNED];
+} __attribute__((aligned(KOLK_CACHE_LINE)));
 
-enum { KOLK__THREAD_CACHE_SIZE = 8 };
 extern _Thread_local struct kolk__cached_conn kolk__thread_cache[KOLK__THREAD_CACHE_SIZE]
 	__attribute__((tls_model("initial-exec")));
 
@@ -31,18 +37,46 @@ static inline struct kolk__cached_conn *kolk__cached_conn_of(const struct kolk_k
 	return &kolk__thread_cache[(uintptr_t)key / KOLK_CACHE_LINE / 4 % KOLK__THREAD_CACHE_SIZE];
 }
 
-/* This thread has or had this lease. */
+/* This thread has this lease. */
 static inline void kolk__cached_conn_set(const struct kolk_key *key, struct kolk__conn *conn,
 					 uint64_t lease_word)
 {
 	struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
-	uint64_t idle_word = kolk__word_with(lease_word, KOLK__IDLE);
-
-	if (KOLK_LIKELY(cached->conn == conn && cached->idle_word == idle_word))
-		return;
 	/* The id of a key that was recycled meanwhile: then the word is another one, too. */
-	*cached = (struct kolk__cached_conn){ kolk__load_relaxed(&key->id), conn, idle_word };
+	uint64_t id = kolk__load_relaxed(&key->id);
+
+	if (cached->key_id != id)
+		cached->count = 0;
+	cached->key_id = id;
+	cached->conn = conn;
+	cached->idle_word = kolk__word_with(lease_word, KOLK__IDLE);
 }
 
+/* This thread had this lease: what it gave back before is below it. */
+static inline void kolk__cached_conn_return(const struct kolk_key *key, struct kolk__conn *conn,
+					    uint64_t lease_word)
+{
+	struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
+
+	if (KOLK_LIKELY(cached->conn == conn &&
+			cached->idle_word == kolk__word_with(lease_word, KOLK__IDLE)))
+		return;
+	if (cached->conn != conn) {
+		cached->returned[cached->top++ % KOLK__RETURNED] = cached->conn;
+		cached->count++;
+	}
+	kolk__cached_conn_set(key, conn, lease_word);
+}
+
+/* The last one that it gave back before; NULL = it knows of none. */
+static inline struct kolk__conn *kolk__returned_pop(struct kolk__cached_conn *cached)
+{
+	if (cached->count > KOLK__RETURNED)
+		cached->count = KOLK__RETURNED;
+	if (cached->count == 0)
+		return NULL;
+	cached->count--;
+	return cached->returned[--cached->top % KOLK__RETURNED];
+}
 
 #endif

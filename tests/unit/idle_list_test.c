@@ -109,6 +109,49 @@ static void lease_without_tokens(struct fixture *fix, struct kolk__conn **conns,
 	}
 }
 
+/* ---- what a thread gave back, it finds by itself */
+
+static void few_at_a_time(struct fixture *fix)
+{
+	uint32_t before;
+
+	for (int round = 0; round < 3; round++) { /* they are dialled; then found; then known */
+		before = tokens(fix);
+		lease_all(fix, KOLK__RETURNED);
+		if (round == 2)
+			assert_int_equal(tokens(fix), before);
+		release_all(KOLK__RETURNED);
+	}
+	assert_int_equal(tokens(fix), before);
+}
+
+static void few_leases_at_a_time_take_no_token(void **state)
+{
+	with_many(state, few_at_a_time);
+}
+
+/* A connection of an engine that is gone is memory that is gone. */
+static void entries_of_another_key(struct fixture *fix)
+{
+	struct kolk__cached_conn *cached = kolk__cached_conn_of(fix->key);
+
+	lease_all(fix, 2 * KOLK__RETURNED);
+	release_all(2 * KOLK__RETURNED);
+	assert_true(cached->count >= KOLK__RETURNED);
+	for (int i = 0; i < KOLK__RETURNED; i++)
+		cached->returned[i] = (struct kolk__conn *)KOLK_CACHE_LINE;
+	cached->key_id = 0;
+	lease_all(fix, 2 * KOLK__RETURNED);
+	release_all(2 * KOLK__RETURNED);
+	lease_all(fix, 2 * KOLK__RETURNED);
+	release_all(2 * KOLK__RETURNED);
+}
+
+static void what_another_key_had_is_not_followed(void **state)
+{
+	with_many(state, entries_of_another_key);
+}
+
 static void on_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	(void)err;
@@ -398,6 +441,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(which_token_comes_first, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_crowd_is_served_in_slices, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(every_idle_one_is_found, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(few_leases_at_a_time_take_no_token, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(what_another_key_had_is_not_followed, fixture_open,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(one_behind_stale_tokens_is_found, fixture_open,
 					fixture_close),
 	cmocka_unit_test_setup_teardown(a_release_behind_stale_tokens_serves_the_waiter,
