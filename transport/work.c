@@ -14,16 +14,19 @@
  */
 #define _GNU_SOURCE
 #include <semaphore.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/atomic.h"
 #include "transport/linux.h"
 #include "transport/ring.h"
 
-enum { WORKERS_MAX = 32, SPAWNERS_MAX = 4, NICE = 10 };
+enum { WORKERS_MAX = 32, SPAWNERS_MAX = 4, NICE = 10, NICE_MAX = 19,
+       SLICE_NS = 100000000 };
 
 struct worker_pool {
 	sem_t more; /* posted for threads that are idle; one may find nothing */
@@ -70,14 +73,38 @@ static void complete_work(struct kolk_op *op)
 	pthread_mutex_unlock(&work.lock);
 }
 
+/* struct sched_attr: <linux/sched/types.h> cannot be included beside <sched.h> of every glibc. */
+struct scheduling {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t slice_ns, deadline_ns, period_ns;
+};
+
+/* All of it is a thread's own on Linux (setpriority(2), "C library/kernel differences"), and begins
+ * as the loop's that started this one. Nice alone does not let a loop that wakes have the CPU at
+ * once: within its slice a thread is preempted only by one with a shorter slice (sched_setattr(2),
+ * Linux 6.12). So a worker's is long; and as SCHED_BATCH it preempts nobody when it wakes. */
+static void lower_priority(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0) + NICE;
+	struct scheduling scheduling = { .size = sizeof scheduling, .policy = SCHED_BATCH,
+					 .nice = nice < NICE_MAX ? nice : NICE_MAX,
+					 .slice_ns = SLICE_NS };
+
+	/* Another policy is the embedder's choice. */
+	if (sched_getscheduler(0) != SCHED_OTHER ||
+	    syscall(SYS_sched_setattr, 0, &scheduling, 0) != 0)
+		(void)setpriority(PRIO_PROCESS, 0, nice);
+}
+
 static void *worker(void *arg)
 {
 	struct worker_pool *worker_pool = arg;
 
-	/* On Linux it is a thread's own (setpriority(2), "C library/kernel differences"), and the
-	 * loop's that started this one. */
 	if (worker_pool == &work.workers)
-		(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE);
+		lower_priority();
 	pthread_mutex_lock(&work.lock);
 	while (!work.stop) {
 		struct kolk_op *op = worker_pool->first;

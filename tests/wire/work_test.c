@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <kolk/sys/sys.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "core/base/atomic.h"
@@ -132,43 +133,58 @@ static void preempted_worker(void)
 
 /* ---- priority */
 
-static void tell_niceness(struct kolk_op *op)
+static void tell_priority(struct kolk_op *op)
 {
 	struct meeting *meeting = op->owner;
 
-	kolk__store_release(&meeting->met, (uint32_t)(getpriority(PRIO_PROCESS, 0) + 20));
+	kolk__store_release(&meeting->met, (uint32_t)(sched_getscheduler(0) << 8) |
+						   (uint32_t)(getpriority(PRIO_PROCESS, 0) + 20));
 }
 
-/* A loop with a lower priority than most. */
-static void nice_loop(uint32_t *niceness)
+struct priority {
+	int policy, nice;
+};
+
+/* Of this thread, as a loop's; becomes that of its worker. */
+static void priority_of_worker(struct priority *priority)
 {
 	const struct kolk_sys *sys = kolk_sys_linux();
+	const struct sched_param parameter = { 0 };
 	struct meeting meeting = { .ended = 0 };
 	const char *name, *why;
 	struct kolk_ring *ring;
+	int met;
 
-	(void)setpriority(PRIO_PROCESS, 0, 15);
+	(void)setpriority(PRIO_PROCESS, 0, priority->nice);
+	MUST(sched_setscheduler(0, priority->policy, &parameter) == 0);
 	MUST(sys->ring_open(sys->context, wire_backend, &ring, &name, &why) == KOLK_OK);
-	submit(sys, ring, &meeting, 0, tell_niceness);
+	submit(sys, ring, &meeting, 0, tell_priority);
 	CHECK(run_until(sys, ring, &meeting, 1));
 	sys->ring_close(ring);
-	*niceness = kolk__load_acquire(&meeting.met);
+	met = (int)kolk__load_acquire(&meeting.met);
+	*priority = (struct priority){ met >> 8, (met & 0xff) - 20 };
 }
 
-static void *nice_thread(void *niceness)
+static void *loop_thread(void *priority)
 {
-	nice_loop(niceness);
+	priority_of_worker(priority);
 	return NULL;
+}
+
+static void is_worker_of(int policy, int nice, int of_worker, int nice_of_worker)
+{
+	struct priority priority = { policy, nice };
+	pthread_t thread;
+
+	MUST(pthread_create(&thread, NULL, loop_thread, &priority) == 0);
+	pthread_join(thread, NULL);
+	CHECK(priority.policy == of_worker && priority.nice == nice_of_worker);
 }
 
 static void workers_are_below_loops(void)
 {
-	uint32_t niceness = 0;
-	pthread_t thread;
-
-	MUST(pthread_create(&thread, NULL, nice_thread, &niceness) == 0);
-	pthread_join(thread, NULL);
-	CHECK(niceness == 19 + 20); /* the lowest */
+	is_worker_of(SCHED_OTHER, 15, SCHED_BATCH, 19); /* the lowest */
+	is_worker_of(SCHED_IDLE, 0, SCHED_IDLE, 10);
 }
 
 static const struct tap_test tests[] = {
