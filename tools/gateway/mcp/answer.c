@@ -293,7 +293,7 @@ static bool take_session(struct gw_mcp_call *call, const struct kolk_mcp_result 
 		session->arrays = gw_mcp_batch_agreed(result);
 		place.slot = session->slot;
 		place.generation = session->generation;
-		ok = gw_mcp_id_seal(call->home->gateway->mcp->key, &place, call->session_id);
+		ok = gw_mcp_id_seal(&call->home->mcp->ids, &place, call->session_id);
 	}
 	if (!ok)
 		gw_mcp_session_close(session);

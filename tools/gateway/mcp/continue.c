@@ -30,7 +30,7 @@ void gw_mcp_dialog_route(struct gw_mcp_call *call)
 		return;
 	memcpy(id, state.data + sizeof prefix, sizeof id - 1);
 	id[sizeof id - 1] = '\0';
-	if (!gw_mcp_id_open(gateway->mcp->key, id, &place) || place.loop >= gateway->loop_count)
+	if (!gw_mcp_id_open(&call->front->mcp->ids, id, &place) || place.loop >= gateway->loop_count)
 		return;
 	call->home = &gateway->loops[place.loop];
 	call->slot = place.slot;

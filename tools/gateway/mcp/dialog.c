@@ -273,7 +273,7 @@ static bool put_required(struct gw_pipe *out, const struct gw_mcp_dialog *dialog
 					    .route = dialog->route, .tenant = dialog->tenant,
 					    .principal = dialog->principal };
 	char id[GW_MCP_ID_SIZE];
-	bool ok = gw_mcp_id_seal(dialog->loop->gateway->mcp->key, &place, id) &&
+	bool ok = gw_mcp_id_seal(&dialog->loop->mcp->ids, &place, id) &&
 		  put(out, "{\"resultType\":\"input_required\",\"inputRequests\":{");
 
 	for (const struct gw_mcp_asked *asked = dialog->asked; ok && asked != NULL; asked = asked->next)

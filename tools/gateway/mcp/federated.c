@@ -93,7 +93,7 @@ static void take_session(struct gw_mcp_fanout *fanout, uint32_t member, struct g
 	struct gw_mcp_loop *mcp = call->home->mcp;
 
 	if (call->session_id[0] == '\0' ||
-	    !gw_mcp_id_open(call->home->gateway->mcp->key, call->session_id, &place))
+	    !gw_mcp_id_open(&mcp->ids, call->session_id, &place))
 		return;
 	with = mcp->slots[place.slot];
 	if (with == NULL || with->generation != place.generation)

@@ -222,7 +222,7 @@ static bool find_session(struct gw_exchange *x)
 		refuse(x, 400, -32600, "this MCP-Protocol-Version is not spoken here");
 		return false;
 	}
-	if (!gw_mcp_id_open(gateway->mcp->key, id, &place) || place.loop >= gateway->loop_count) {
+	if (!gw_mcp_id_open(&x->loop->mcp->ids, id, &place) || place.loop >= gateway->loop_count) {
 		refuse(x, 404, -32001, "there is no such session");
 		return false;
 	}

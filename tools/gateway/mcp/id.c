@@ -6,7 +6,6 @@
  *
  *   iv (12, random) | loop (4) slot (4) generation (8), encrypted | tag (16)
  */
-#include <mbedtls/gcm.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -52,43 +51,32 @@ static bool from_hex(const char *text, uint8_t *bytes, size_t size)
 	return true;
 }
 
-bool gw_mcp_id_seal(const uint8_t key[32], const struct gw_mcp_place *place,
+bool gw_mcp_id_seal(mbedtls_gcm_context *ids, const struct gw_mcp_place *place,
 		    char id[GW_MCP_ID_SIZE])
 {
 	uint8_t sealed[SEALED], plain[PLAIN], bound[BOUND_MAX];
 	const size_t bound_size = bound_to(place, bound);
-	mbedtls_gcm_context gcm;
 	bool ok;
 
 	memcpy(plain, &place->loop, 4);
 	memcpy(plain + 4, &place->slot, 4);
 	memcpy(plain + 8, &place->generation, 8);
-	mbedtls_gcm_init(&gcm);
 	ok = getrandom(sealed, IV, 0) == IV &&
-	     mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 256) == 0 &&
-	     mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, PLAIN, sealed, IV, bound, bound_size,
+	     mbedtls_gcm_crypt_and_tag(ids, MBEDTLS_GCM_ENCRYPT, PLAIN, sealed, IV, bound, bound_size,
 				       plain, sealed + IV, TAG, sealed + IV + PLAIN) == 0;
-	mbedtls_gcm_free(&gcm);
 	if (ok)
 		to_hex(sealed, SEALED, id);
 	return ok;
 }
 
-bool gw_mcp_id_open(const uint8_t key[32], const char *id, struct gw_mcp_place *place)
+bool gw_mcp_id_open(mbedtls_gcm_context *ids, const char *id, struct gw_mcp_place *place)
 {
 	uint8_t sealed[SEALED], plain[PLAIN], bound[BOUND_MAX];
 	const size_t bound_size = bound_to(place, bound);
-	mbedtls_gcm_context gcm;
-	bool ok;
 
-	if (!from_hex(id, sealed, SEALED))
-		return false;
-	mbedtls_gcm_init(&gcm);
-	ok = mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 256) == 0 &&
-	     mbedtls_gcm_auth_decrypt(&gcm, PLAIN, sealed, IV, bound, bound_size,
-				      sealed + IV + PLAIN, TAG, sealed + IV, plain) == 0;
-	mbedtls_gcm_free(&gcm);
-	if (!ok)
+	if (!from_hex(id, sealed, SEALED) ||
+	    mbedtls_gcm_auth_decrypt(ids, PLAIN, sealed, IV, bound, bound_size,
+				     sealed + IV + PLAIN, TAG, sealed + IV, plain) != 0)
 		return false;
 	memcpy(&place->loop, plain, 4);
 	memcpy(&place->slot, plain + 4, 4);

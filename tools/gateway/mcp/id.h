@@ -3,6 +3,7 @@
 #ifndef KOLK_GATEWAY_MCP_ID_H
 #define KOLK_GATEWAY_MCP_ID_H
 
+#include <mbedtls/gcm.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,9 +23,10 @@ struct gw_mcp_place {
 	const uint8_t *principal; /* 32 bytes */
 };
 
-bool gw_mcp_id_seal(const uint8_t key[32], const struct gw_mcp_place *place,
+/* ids has the key, and is used by one thread at a time. */
+bool gw_mcp_id_seal(mbedtls_gcm_context *ids, const struct gw_mcp_place *place,
 		    char id[GW_MCP_ID_SIZE]);
 /* use, route, tenant and principal are given; false: it is no id of theirs. */
-bool gw_mcp_id_open(const uint8_t key[32], const char *id, struct gw_mcp_place *place);
+bool gw_mcp_id_open(mbedtls_gcm_context *ids, const char *id, struct gw_mcp_place *place);
 
 #endif

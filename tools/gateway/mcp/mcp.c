@@ -109,12 +109,19 @@ static enum kolk_err open_pool(struct gateway *gateway, struct gw_mcp_pool *pool
 
 static bool open_loops(struct gateway *gateway)
 {
-	for (uint32_t i = 0; i < gateway->loop_count; i++) {
-		gateway->loops[i].mcp = calloc(1, sizeof *gateway->loops[i].mcp);
-		if (gateway->loops[i].mcp == NULL)
-			return false;
+	uint8_t key[32];
+	bool ok = getrandom(key, sizeof key, 0) == sizeof key;
+
+	for (uint32_t i = 0; ok && i < gateway->loop_count; i++) {
+		struct gw_mcp_loop *mcp = gateway->loops[i].mcp = calloc(1, sizeof *mcp);
+
+		if (mcp != NULL)
+			mbedtls_gcm_init(&mcp->ids);
+		ok = mcp != NULL && mbedtls_gcm_setkey(&mcp->ids, MBEDTLS_CIPHER_ID_AES, key,
+						       8 * sizeof key) == 0;
 	}
-	return true;
+	explicit_bzero(key, sizeof key);
+	return ok;
 }
 
 /* The servers of routes with tools. */
@@ -144,8 +151,7 @@ bool gw_mcp_open(struct gateway *gateway)
 
 	while (kolk_config_pool(config, count) != NULL)
 		count++;
-	if (mcp == NULL || !open_loops(gateway) ||
-	    getrandom(mcp->key, sizeof mcp->key, 0) != sizeof mcp->key)
+	if (mcp == NULL || !open_loops(gateway))
 		return false;
 	mcp->pools = calloc(count + gw_tool_routes(gateway->view->config) + 1, sizeof *mcp->pools);
 	for (uint32_t i = 0; mcp->pools != NULL && i < count; i++)
@@ -327,11 +333,11 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 	for (uint32_t i = 0; i < mcp->count; i++)
 		gw_mcp_tokens_free(mcp->pools[i].tokens);
 	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {
+		mbedtls_gcm_free(&gateway->loops[i].mcp->ids);
 		free(gateway->loops[i].mcp->slots);
 		free(gateway->loops[i].mcp);
 	}
 	gw_mcp_federations_free(mcp);
-	explicit_bzero(mcp->key, sizeof mcp->key);
 	free(mcp->pools);
 	free(mcp);
 	gateway->mcp = NULL;

@@ -76,7 +76,6 @@ struct gw_mcp {
 	uint32_t count, tools_at;
 	struct gw_tools *tools;      /* tool/server.h; NULL = no route has any */
 	KOLK__ATOMIC(struct gw_mcp_federation *) federations; /* W: bind, under reload_lock */
-	uint8_t key[32];             /* of ids; random */
 };
 
 struct gw_mcp_call;
@@ -93,6 +92,7 @@ struct gw_mcp_loop {
 	bool draining;               /* streams that only listen end */
 	bool closing;                /* all sessions are being closed */
 	uint64_t asked;              /* the last id of a request to a client */
+	mbedtls_gcm_context ids;     /* seals them: the same random key on each loop */
 };
 
 enum gw_mcp_kind {

@@ -99,7 +99,7 @@ static bool take_session(struct gw_stdio *stdio, const struct gw_mcp_call *call)
 				      .principal = call->principal };
 
 	if (call->session_id[0] == '\0' ||
-	    !gw_mcp_id_open(stdio->loop->gateway->mcp->key, call->session_id, &place))
+	    !gw_mcp_id_open(&stdio->loop->mcp->ids, call->session_id, &place))
 		return false;
 	stdio->slot = place.slot;
 	stdio->generation = place.generation;
