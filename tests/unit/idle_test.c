@@ -50,9 +50,11 @@ static void use_tokens(const struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 
-	*kolk__cached_conn_of(key) =
-		(struct kolk__cached_conn){ kolk__own(&key->id), &engine->conns[engine->conn_count - 1],
-					    KOLK__IDLE };
+	*kolk__cached_conn_of(key) = (struct kolk__cached_conn){
+		.key_id = kolk__own(&key->id),
+		.conn = &engine->conns[engine->conn_count - 1],
+		.idle_word = KOLK__IDLE,
+	};
 }
 
 /* ---- what the other thread does */
