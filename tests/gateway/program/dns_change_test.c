@@ -8,6 +8,7 @@
 
 #include "tests/gateway/program/dns_fixture.h"
 #include "tests/gateway/program/load.h"
+#include "tests/gateway/program/mcp_messages.h"
 #include "tests/kit/certs.h"
 #include "tests/mcp/fixture.h"
 
@@ -75,16 +76,12 @@ static void test_checks_go_on(void)
 
 static bool list_tools(const struct program *program)
 {
-	static const char body[] =
-		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"_meta\":{"
-		"\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-		"\"io.modelcontextprotocol/clientCapabilities\":{},"
-		"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}}";
+	static const char body[] = REQUEST("1", "tools/list", META("", ""));
 	char request[1024];
 
 	snprintf(request, sizeof request,
 		 "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-		 "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n"
+		 MODERN_FIELDS("tools/list")
 		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
 		 "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 	return program_ask(program, request, dns_text) == 0 && strstr(dns_text, "\"tools\":") != NULL;

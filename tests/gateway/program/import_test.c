@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/gateway/program/mcp_messages.h"
 #include "tests/gateway/program/program.h"
 #include "tests/kit/cert.h"
 #include "tests/kit/peers.h"
@@ -64,14 +65,12 @@ static bool says(const struct program *program, const char *tool, const char *ar
 	char body[2048], request[4096];
 
 	snprintf(body, sizeof body,
-		 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"%s\","
-		 "\"arguments\":%s,\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-		 "\"io.modelcontextprotocol/clientCapabilities\":{},\"io.modelcontextprotocol/clientInfo\":"
-		 "{\"name\":\"t\",\"version\":\"1\"}}}}", tool, arguments);
+		 REQUEST("1", "tools/call", "\"name\":\"%s\",\"arguments\":%s," META("", "")), tool,
+		 arguments);
 	snprintf(request, sizeof request,
 		 "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: "
 		 "application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: %s\r\n"
+		 MODERN_CALL_FIELDS("%s")
 		 "Content-Length: %zu\r\n\r\n%s", tool, strlen(body), body);
 	if (program_ask(program, request, text) == 0 && strstr(text, wanted) != NULL)
 		return true;

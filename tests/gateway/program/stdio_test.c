@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/gateway/program/mcp_messages.h"
 #include "tests/gateway/program/program.h"
 #include "tests/mcp/fixture.h"
 
@@ -188,26 +189,15 @@ static uint64_t end(int signal_number)
 
 /* ---- what a client says */
 
-#define INITIALIZE                                                                                 \
-	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
-	"\"2025-11-25\",\"capabilities\":{\"sampling\":{},\"elicitation\":{}},\"clientInfo\":"      \
-	"{\"name\":\"t\",\"version\":\"1\"}}}"
-#define INITIALIZED "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"
-#define CALL_WITH(id, tool, arguments, more)                                                    \
-	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/call\",\"params\":{\"name\":\"" tool \
-	"\",\"arguments\":{" arguments "}" more "}}"
-#define CALL(id, tool, arguments) CALL_WITH(id, tool, arguments, "")
-#define CANCEL(id) \
-	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":" id "}}"
-#define META(more)                                                                   \
-	",\"_meta\":{" more "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","         \
-	"\"io.modelcontextprotocol/clientCapabilities\":{\"elicitation\":{}},"                     \
-	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}"
-#define MODERN(id, tool, arguments) CALL_WITH(id, tool, arguments, META(""))
+#define BEGIN INITIALIZE_WITH("0", "2025-11-25", "\"sampling\":{},\"elicitation\":{}")
+#define CALL_WITH(id, tool, arguments, more) \
+	REQUEST(id, "tools/call", "\"name\":\"" tool "\",\"arguments\":{" arguments "}" more)
+#define ALONE(more) "," META(more, "\"elicitation\":{}")
+#define MODERN(id, tool, arguments) CALL_WITH(id, tool, arguments, ALONE(""))
 
 static bool initialize(void)
 {
-	return say(INITIALIZE) && hears("\"id\":0,\"result\":{\"protocolVersion\"") && say(INITIALIZED);
+	return say(BEGIN) && hears("\"id\":0,\"result\":{\"protocolVersion\"") && say(INITIALIZED);
 }
 
 /* Calls, progress, what the server asks, cancels: as a client with a session does. */
@@ -246,7 +236,7 @@ static void test_session(void)
 	CHECK(WITHIN_MS(5000, number(MCP_N_get_streams_now) == 1));
 	CHECK(say(CALL("12", "test_trigger_tool_change", "")) && hears("tools/list_changed") &&
 	      hears("\"id\":12,"));
-	CHECK(say(INITIALIZE) && hears("\"id\":0,\"error\"") && has("-32600"));
+	CHECK(say(BEGIN) && hears("\"id\":0,\"error\"") && has("-32600"));
 	CHECK(number(MCP_N_sessions_created) == 1);
 	end(0);
 }
@@ -296,7 +286,7 @@ static void test_federation(void)
 	      hears("\"id\":5,"));
 	CHECK(say(CALL("6", "echo", "")) && hears("\"id\":6,\"error\"") && has("-32602"));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"subscriptions/listen\",\"params\":{"
-		  "\"notifications\":{\"toolsListChanged\":true}" META("") "}}") &&
+		  "\"notifications\":{\"toolsListChanged\":true}" ALONE("") "}}") &&
 	      hears("notifications/subscriptions/acknowledged"));
 	CHECK(say(CANCEL("7")) && hears("\"id\":7,\"result\""));
 	CHECK(ends(0));
@@ -308,15 +298,15 @@ static void test_modern(void)
 
 	MUST(begin(&o, "era: modern", ""));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"a\":1"
-		  META("") "}}") && hears("\"id\":1,\"result\"") && has("supportedVersions"));
+		  ALONE("") "}}") && hears("\"id\":1,\"result\"") && has("supportedVersions"));
 	CHECK(say(MODERN("2", "echo", "\"nonce\":\"n2\"")) && hears("\"id\":2,\"result\"") && has("n2"));
-	CHECK(say(CALL_WITH("3", "progress", "\"steps\":2,\"ms\":1", META("\"progressToken\":5,"))) &&
+	CHECK(say(CALL_WITH("3", "progress", "\"steps\":2,\"ms\":1", ALONE("\"progressToken\":5,"))) &&
 	      hears("\"progressToken\":5") && hears("\"progressToken\":5") && hears("\"id\":3,"));
 	CHECK(say(MODERN("4", "test_input_required_result_elicitation", "")) && hears("\"id\":4,") &&
 	      has("input_required"));
 	CHECK(say(MODERN("5", "slow", "\"ms\":8000")) && WITHIN_MS(5000, number(MCP_N_calls_now) == 1));
 	CHECK(say(CANCEL("5")) && WITHIN_MS(5000, number(MCP_N_cancels_disconnect) == 1));
-	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"ping\",\"params\":{\"a\":1" META("") "}}") &&
+	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"ping\",\"params\":{\"a\":1" ALONE("") "}}") &&
 	      hears("\"id\":6,\"error\"") && has("-32601"));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"server/discover\"}") &&
 	      hears("\"id\":7,\"error\"") && has("-32602"));
@@ -324,7 +314,7 @@ static void test_modern(void)
 }
 
 #define LIST(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/list\",\"params\":{" \
-		 "\"cursor\":\"0\"" META("") "}}"
+		 "\"cursor\":\"0\"" ALONE("") "}}"
 
 /* There is one client: what is private is its own. */
 static void test_kept(void)
@@ -387,7 +377,7 @@ static void test_end_while_calls_run(void)
 	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2025-11-25", .init_delay = 50 };
 
 	MUST(begin(&o, "path: /mcp", ""));
-	CHECK(say(INITIALIZE) && say(INITIALIZED) && say(CALL("1", "echo", "\"nonce\":\"n\"")));
+	CHECK(say(BEGIN) && say(INITIALIZED) && say(CALL("1", "echo", "\"nonce\":\"n\"")));
 	CHECK(write(client.in, last, sizeof last - 1) == (ssize_t)sizeof last - 1);
 	close(client.in);
 	CHECK(hears("\"id\":0,") && hears("\"id\":1,") && hears("\"id\":2,\"result\"") && has("late"));
@@ -479,7 +469,7 @@ static void test_refused(void)
 	close(client.in);
 	close(client.out);
 	MUST(launch("/mcp"));
-	CHECK(say(INITIALIZE) && hears("\"id\":0,\"error\"") && has("-32603"));
+	CHECK(say(BEGIN) && hears("\"id\":0,\"error\"") && has("-32603"));
 	CHECK(ends(SIGHUP));
 }
 
@@ -498,10 +488,9 @@ static void test_tools(void)
 		      "   command: [/usr/bin/printf, '--', '<%%s>', '{{text}}']}\n");
 	MUST(fclose(file) == 0);
 	MUST(launch("/mcp"));
-	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
-		  "\"2025-06-18\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}"));
+	CHECK(say(INITIALIZE("2025-06-18", "")));
 	CHECK(hears("\"protocolVersion\":\"2025-06-18\""));
-	CHECK(say("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"));
+	CHECK(say(INITIALIZED));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}") && hears("\"name\":\"echo\""));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\","
 		  "\"arguments\":{\"text\":\"a b\"}}}") && hears("\"output\":\"<a b>\""));
