@@ -6,11 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
+#include "tests/gateway/program/mcp_place.h"
 #include "tests/kit/cert.h"
-#include "tests/mcp/fixture.h"
-
-static char text[PROGRAM_TEXT];
 
 /* ---- tokens that say whose they are, and are signed by nobody */
 
@@ -47,11 +44,9 @@ static struct token token_of(const char *subject, uint32_t number)
 
 /* ---- a gateway in front of the fixture, which takes the tokens of a file */
 
-struct place {
-	struct program program;
-	struct mcp_fixture *server;
-	char directory[32], shown[64], taken[64]; /* files of the gateway's and of the server's tokens */
-};
+static struct files {
+	char directory[32], shown[64], taken[64]; /* of the gateway's and of the server's tokens */
+} files;
 
 static bool write_file(const char *path, const char *content)
 {
@@ -61,57 +56,38 @@ static bool write_file(const char *path, const char *content)
 	return kit_file_write(next, content) && rename(next, path) == 0;
 }
 
-static bool take(const struct place *place, const struct token *token, const char *principal)
+static bool take(const struct token *token, const char *principal)
 {
 	char line[320];
 
 	snprintf(line, sizeof line, "%s %s\n", token->text, principal);
-	return write_file(place->taken, line);
+	return write_file(files.taken, line);
 }
 
-static bool files_make(struct place *place)
+static bool files_make(void)
 {
-	strcpy(place->directory, "/tmp/kolk-auth-XXXXXX");
-	if (mkdtemp(place->directory) == NULL)
+	strcpy(files.directory, "/tmp/kolk-auth-XXXXXX");
+	if (mkdtemp(files.directory) == NULL)
 		return FAILED("there is a directory");
-	snprintf(place->shown, sizeof place->shown, "%s/shown", place->directory);
-	snprintf(place->taken, sizeof place->taken, "%s/taken", place->directory);
+	snprintf(files.shown, sizeof files.shown, "%s/shown", files.directory);
+	snprintf(files.taken, sizeof files.taken, "%s/taken", files.directory);
 	return true;
 }
 
 static bool begin(struct place *place, const char *mcp, const char *route, const char *gateway,
-		  struct mcp_options *o)
+		  const struct mcp_options *server)
 {
-	char pools[512], routes[768];
-
-	o->listen = "127.0.0.1:0";
-	place->server = mcp_fixture_open(o);
-	if (place->server == NULL)
-		return FAILED("there is a server");
-	snprintf(pools, sizeof pools, "  - {name: tools, protocol: mcp, address: \"%s\", "
-				      "limits: {connections_max: 16, idle_min: 0}, mcp: {%s}}\n",
-		 mcp_fixture_address(place->server), mcp);
-	snprintf(routes, sizeof routes, "    - {match: {path: /mcp}, pool: tools%s}\n"
-					"    - {match: {path: /other}, pool: tools%s}\n", route, route);
-	return program_start_with(&place->program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .gateway = gateway, .routes = routes });
-}
-
-static uint64_t number(const struct place *place, enum mcp_number of)
-{
-	return mcp_fixture_number(place->server, of);
+	return place_open(place, &(struct place_options){
+		.server = *server, .mcp = mcp, .route = route, .gateway = gateway,
+		.pool = "limits: {connections_max: 16, idle_min: 0}", .leaves_sessions = true });
 }
 
 static void end(struct place *place)
 {
-	CHECK(program_stop(&place->program, 15000));
-	CHECK(number(place, MCP_N_foreign) == 0 && number(place, MCP_N_leaks) == 0);
-	mcp_fixture_close(place->server);
-	if (place->directory[0] != '\0') {
-		unlink(place->shown);
-		unlink(place->taken);
-		rmdir(place->directory);
-	}
+	place_close(place);
+	unlink(files.shown);
+	unlink(files.taken);
+	rmdir(files.directory);
 }
 
 /* ---- requests */
@@ -121,87 +97,42 @@ struct sent {
 	const char *fields;
 };
 
-static int status(const char *answer)
+/* Its status. */
+static int ask_as(const struct place *place, const struct sent *sent)
 {
-	return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
-}
+	char fields[2048];
 
-static int ask_into(const struct place *place, const struct sent *sent, char to[PROGRAM_TEXT])
-{
-	const char *body = sent->body != NULL ? sent->body : "";
-	const char *line = sent->line != NULL ? sent->line : "POST /mcp";
-	char request[4096];
-	int fd = program_connect(&place->program);
-
-	snprintf(request, sizeof request,
-		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%s%s%s%s%s%s%sContent-Length: %zu\r\n\r\n%s", line,
-		 sent->session != NULL ? "Mcp-Session-Id: " : "", sent->session != NULL ? sent->session : "",
-		 sent->session != NULL ? "\r\n" : "",
+	snprintf(fields, sizeof fields, "%s%s%s%s%s", sent->session != NULL ? sent->session : "",
 		 sent->token != NULL ? "Authorization: Bearer " : "", sent->token != NULL ? sent->token : "",
-		 sent->token != NULL ? "\r\n" : "", sent->fields != NULL ? sent->fields : "",
-		 strlen(body), body);
-	to[0] = '\0';
-	if (fd < 0 || !client_send(fd, request) || !client_read(fd, NULL, to))
-		FAILED("a request is answered");
-	close(fd);
-	return status(to);
+		 sent->token != NULL ? "\r\n" : "", sent->fields != NULL ? sent->fields : "");
+	return ask(place, sent->line != NULL ? sent->line : "POST /mcp", fields,
+		   sent->body != NULL ? sent->body : "");
 }
 
-static int ask(const struct place *place, const struct sent *sent)
-{
-	return ask_into(place, sent, text);
-}
-
-static bool has(const char *what)
-{
-	if (strstr(text, what) != NULL)
-		return true;
-	tap_note("%.700s", text);
-	return false;
-}
-
-#define INITIALIZE_AS(version, capabilities)                                                       \
-	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
-	"\"" version "\",\"capabilities\":{" capabilities "},\"clientInfo\":{\"name\":\"t\","         \
-	"\"version\":\"1\"}}}"
-#define INITIALIZE INITIALIZE_AS("2025-11-25", "")
-#define CALL(tool) \
-	"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"" tool "\"," \
-	"\"arguments\":{\"nonce\":\"done\"}}}"
+#define PLAIN_INITIALIZE INITIALIZE("2025-11-25", "")
+#define CALL_OF(tool) CALL("2", tool, "\"nonce\":\"done\"")
 
 static bool open_as(const struct place *place, const char *token, const char *initialize,
-		    char id[256])
+		    char session[512])
 {
-	const char *at;
-
-	if (ask(place, &(struct sent){ .token = token, .body = initialize }) != 200) {
-		tap_note("%.700s", text);
-		return FAILED("a session is made");
-	}
-	at = strstr(text, "mcp-session-id: ");
-	return at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1;
+	(void)ask_as(place, &(struct sent){ .token = token, .body = initialize });
+	return take_session(session);
 }
 
-static bool open_session(const struct place *place, const char *token, char id[256])
+static bool open_session(const struct place *place, const char *token, char session[512])
 {
-	return open_as(place, token, INITIALIZE, id);
+	return open_as(place, token, PLAIN_INITIALIZE, session);
 }
 
-static int call(const struct place *place, const char *id, const char *token)
+static int call(const struct place *place, const char *session, const char *token)
 {
-	return ask(place, &(struct sent){ .session = id, .token = token, .body = CALL("whoami") });
+	return ask_as(place, &(struct sent){ .session = session, .token = token,
+					     .body = CALL_OF("whoami") });
 }
 
 /* A request that stands for itself. */
-#define MODERN_FIELDS(tool) \
-	"Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: " tool "\r\n"
-#define MODERN(tool, more, can)                                                                    \
-	"{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/call\",\"params\":{\"name\":\"" tool "\"," \
-	"\"arguments\":{}," more "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":"          \
-	"\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{" can "},"                  \
-	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}}"
+#define MODERN(tool, more, can) \
+	REQUEST("3", "tools/call", "\"name\":\"" tool "\",\"arguments\":{}," more META("", can))
 
 /* ---- metadata of the resource, and what a 401 says of it */
 
@@ -222,24 +153,24 @@ static void test_metadata(void)
 	struct place place;
 	char gateway[128];
 
-	MUST(files_make(&place) && kit_file_write(place.taken, ONE_AND_TWO));
-	snprintf(gateway, sizeof gateway, TENANTS, place.taken);
+	MUST(files_make() && kit_file_write(files.taken, ONE_AND_TWO));
+	snprintf(gateway, sizeof gateway, TENANTS, files.taken);
 	MUST(begin(&place, "path: /mcp", route, gateway, &o));
-	CHECK(ask(&place, &(struct sent){ .line = "GET /.well-known/oauth-protected-resource/mcp",
+	CHECK(ask_as(&place, &(struct sent){ .line = "GET /.well-known/oauth-protected-resource/mcp",
 					  .fields = "Origin: https://app.test\r\n" }) == 200);
-	CHECK(has("content-type: application/json") && has("access-control-allow-origin: https://app.test"));
-	CHECK(has("{\"resource\":\"https://gw.test/mcp\",\"authorization_servers\":[\"https://id.test\"],"
+	CHECK(says("content-type: application/json") && says("access-control-allow-origin: https://app.test"));
+	CHECK(says("{\"resource\":\"https://gw.test/mcp\",\"authorization_servers\":[\"https://id.test\"],"
 		  "\"bearer_methods_supported\":[\"header\"],"
 		  "\"scopes_supported\":[\"files:read\",\"files:write\"]}"));
-	CHECK(ask(&place, &(struct sent){ .line = "HEAD /.well-known/oauth-protected-resource/mcp" }) ==
+	CHECK(ask_as(&place, &(struct sent){ .line = "HEAD /.well-known/oauth-protected-resource/mcp" }) ==
 	      200 && strstr(text, "{") == NULL);
-	CHECK(ask(&place, &(struct sent){ .line = "POST /.well-known/oauth-protected-resource/mcp" }) ==
-	      405 && has("allow: GET, HEAD"));
-	CHECK(ask(&place, &(struct sent){ .line = "GET /.well-known/oauth-protected-resource/no" }) == 404);
-	CHECK(ask(&place, &(struct sent){ .body = INITIALIZE }) == 401);
-	CHECK(has("www-authenticate: Bearer resource_metadata=") && has(where));
-	CHECK(ask(&place, &(struct sent){ .token = "three", .body = INITIALIZE }) == 401);
-	CHECK(has("www-authenticate: Bearer error=\"invalid_token\", resource_metadata=") && has(where));
+	CHECK(ask_as(&place, &(struct sent){ .line = "POST /.well-known/oauth-protected-resource/mcp" }) ==
+	      405 && says("allow: GET, HEAD"));
+	CHECK(ask_as(&place, &(struct sent){ .line = "GET /.well-known/oauth-protected-resource/no" }) == 404);
+	CHECK(ask_as(&place, &(struct sent){ .body = PLAIN_INITIALIZE }) == 401);
+	CHECK(says("www-authenticate: Bearer resource_metadata=") && says(where));
+	CHECK(ask_as(&place, &(struct sent){ .token = "three", .body = PLAIN_INITIALIZE }) == 401);
+	CHECK(says("www-authenticate: Bearer error=\"invalid_token\", resource_metadata=") && says(where));
 	end(&place);
 }
 
@@ -250,11 +181,11 @@ static bool suspend(const struct place *place, const char *token, char state[256
 {
 	const char *at;
 
-	if (ask(place, &(struct sent){ .token = token, .fields = MODERN_FIELDS("test_elicitation"),
+	if (ask_as(place, &(struct sent){ .token = token, .fields = MODERN_CALL_FIELDS("test_elicitation"),
 				       .body = MODERN("test_elicitation", "", "\"elicitation\":{}") }) !=
 		    200 ||
 	    (at = strstr(text, "\"requestState\":\"")) == NULL)
-		return has("requestState");
+		return says("requestState");
 	return sscanf(at, "\"requestState\":\"%250[^\"]", state) == 1;
 }
 
@@ -266,7 +197,7 @@ static int go_on(const struct place *place, const char *token, const char *state
 		 MODERN("test_elicitation", "\"inputResponses\":{\"1\":{\"action\":\"accept\","
 					    "\"content\":{\"response\":\"yes\"}}},\"requestState\":\"%s\",",
 			"\"elicitation\":{}"), state);
-	return ask(place, &(struct sent){ .token = token, .fields = MODERN_FIELDS("test_elicitation"),
+	return ask_as(place, &(struct sent){ .token = token, .fields = MODERN_CALL_FIELDS("test_elicitation"),
 					  .body = body });
 }
 
@@ -274,22 +205,22 @@ static int go_on(const struct place *place, const char *token, const char *state
 static void test_principal(void)
 {
 	struct mcp_options o = { .versions = "2025-11-25" };
-	char id[256], state[256], gateway[128];
+	char session[512], state[256], gateway[128];
 	struct place place;
 
-	MUST(files_make(&place) && kit_file_write(place.taken, ONE_AND_TWO));
-	snprintf(gateway, sizeof gateway, TENANTS, place.taken);
+	MUST(files_make() && kit_file_write(files.taken, ONE_AND_TWO));
+	snprintf(gateway, sizeof gateway, TENANTS, files.taken);
 	MUST(begin(&place, "path: /mcp", "", gateway, &o));
-	MUST(open_session(&place, "one", id));
-	CHECK(call(&place, id, "two") == 404);
-	CHECK(ask(&place, &(struct sent){ .line = "GET /mcp", .session = id, .token = "two" }) == 404);
-	CHECK(ask(&place, &(struct sent){ .line = "DELETE /mcp", .session = id, .token = "two" }) == 404);
-	CHECK(ask(&place, &(struct sent){ .line = "POST /other", .session = id, .token = "one",
-					  .body = CALL("echo") }) == 404);
-	CHECK(call(&place, id, "one") == 200 && !strstr(text, "Bearer"));
+	MUST(open_session(&place, "one", session));
+	CHECK(call(&place, session, "two") == 404);
+	CHECK(ask_as(&place, &(struct sent){ .line = "GET /mcp", .session = session, .token = "two" }) == 404);
+	CHECK(ask_as(&place, &(struct sent){ .line = "DELETE /mcp", .session = session, .token = "two" }) == 404);
+	CHECK(ask_as(&place, &(struct sent){ .line = "POST /other", .session = session, .token = "one",
+					  .body = CALL_OF("echo") }) == 404);
+	CHECK(call(&place, session, "one") == 200 && !strstr(text, "Bearer"));
 	MUST(suspend(&place, "one", state));
-	CHECK(go_on(&place, "two", state) == 400 && has("requestState is unknown"));
-	CHECK(go_on(&place, "one", state) == 200 && has("\"resultType\":\"complete\""));
+	CHECK(go_on(&place, "two", state) == 400 && says("requestState is unknown"));
+	CHECK(go_on(&place, "one", state) == 200 && says("\"resultType\":\"complete\""));
 	end(&place);
 }
 
@@ -324,11 +255,11 @@ static bool begin_signed(struct place *place, const char *route, struct mcp_opti
 {
 	char gateway[160];
 
-	if (!files_make(place) ||
-	    !kit_file_write(place->taken, "{\"keys\":[" KEY_ONE "," KEY_TWO "," KEY_THREE "]}"))
+	if (!files_make() ||
+	    !kit_file_write(files.taken, "{\"keys\":[" KEY_ONE "," KEY_TWO "," KEY_THREE "]}"))
 		return FAILED("there are keys");
 	snprintf(gateway, sizeof gateway,
-		 "  tenants: {from: jwt, issuer: i, audience: any, keys_file: %s}\n", place->taken);
+		 "  tenants: {from: jwt, issuer: i, audience: any, keys_file: %s}\n", files.taken);
 	return begin(place, "path: /mcp", route, gateway, o);
 }
 
@@ -336,12 +267,12 @@ static void test_refreshed(void)
 {
 	struct mcp_options o = { .listen = NULL };
 	struct place place;
-	char id[256];
+	char session[512];
 
 	MUST(begin_signed(&place, "", &o));
-	MUST(open_session(&place, signed_one, id));
-	CHECK(call(&place, id, signed_two) == 200 && call(&place, id, signed_one) == 200);
-	CHECK(call(&place, id, signed_three) == 404); /* of another audience */
+	MUST(open_session(&place, signed_one, session));
+	CHECK(call(&place, session, signed_two) == 200 && call(&place, session, signed_one) == 200);
+	CHECK(call(&place, session, signed_three) == 404); /* of another audience */
 	CHECK(number(&place, MCP_N_sessions_created) == 1);
 	end(&place);
 }
@@ -353,12 +284,12 @@ static void test_audience(void)
 				    "[\"https://id.test\"]}";
 	struct mcp_options o = { .listen = NULL };
 	struct place place;
-	char id[256];
+	char session[512];
 
 	MUST(begin_signed(&place, route, &o));
-	CHECK(ask(&place, &(struct sent){ .token = signed_one, .body = INITIALIZE }) == 401 &&
-	      has("error=\"invalid_token\""));
-	CHECK(open_session(&place, signed_three, id) && call(&place, id, signed_three) == 200);
+	CHECK(ask_as(&place, &(struct sent){ .token = signed_one, .body = PLAIN_INITIALIZE }) == 401 &&
+	      says("error=\"invalid_token\""));
+	CHECK(open_session(&place, signed_three, session) && call(&place, session, signed_three) == 200);
 	end(&place);
 }
 
@@ -370,36 +301,36 @@ static void test_pass(void)
 {
 	const struct token ann = token_of("ann", 1), newer = token_of("ann", 2);
 	const struct token bob = token_of("bob", 1);
-	char id[256], older[256], lines[1024];
+	char session[512], older[512], lines[1024];
 	struct mcp_options o = { .listen = NULL };
 	struct place place;
 
-	MUST(files_make(&place) && take(&place, &ann, "ann"));
-	o.tokens = place.taken;
+	MUST(files_make() && take(&ann, "ann"));
+	o.tokens = files.taken;
 	MUST(begin(&place, "path: /mcp", PASS, NULL, &o));
-	CHECK(ask(&place, &(struct sent){ .body = INITIALIZE }) == 401);
-	CHECK(has("www-authenticate: Bearer realm=\"fixture\", resource_metadata="
+	CHECK(ask_as(&place, &(struct sent){ .body = PLAIN_INITIALIZE }) == 401);
+	CHECK(says("www-authenticate: Bearer realm=\"fixture\", resource_metadata="
 		  "\"https://fixture.test/.well-known/oauth-protected-resource\"\r\n"));
-	CHECK(ask(&place, &(struct sent){ .token = bob.text, .body = INITIALIZE }) == 401);
-	MUST(open_session(&place, ann.text, id));
-	MUST(open_as(&place, ann.text, INITIALIZE_AS("2025-03-26", ""), older));
-	CHECK(call(&place, id, ann.text) == 200 && has(ann.text));
-	CHECK(call(&place, id, NULL) == 404);
+	CHECK(ask_as(&place, &(struct sent){ .token = bob.text, .body = PLAIN_INITIALIZE }) == 401);
+	MUST(open_session(&place, ann.text, session));
+	MUST(open_as(&place, ann.text, INITIALIZE("2025-03-26", ""), older));
+	CHECK(call(&place, session, ann.text) == 200 && says(ann.text));
+	CHECK(call(&place, session, NULL) == 404);
 	snprintf(lines, sizeof lines, "%s ann\n%s bob\n", newer.text, bob.text);
-	MUST(write_file(place.taken, lines));
-	CHECK(call(&place, id, ann.text) == 401 && has("www-authenticate: Bearer realm=\"fixture\""));
-	CHECK(ask(&place, &(struct sent){ .session = older, .token = ann.text,
-					  .body = "[" CALL("whoami") "]" }) == 401);
-	CHECK(has("www-authenticate: Bearer realm=\"fixture\""));
-	CHECK(call(&place, id, newer.text) == 200 && has(newer.text));
-	CHECK(call(&place, id, bob.text) == 404 && !strstr(text, "www-authenticate"));
+	MUST(write_file(files.taken, lines));
+	CHECK(call(&place, session, ann.text) == 401 && says("www-authenticate: Bearer realm=\"fixture\""));
+	CHECK(ask_as(&place, &(struct sent){ .session = older, .token = ann.text,
+					  .body = "[" CALL_OF("whoami") "]" }) == 401);
+	CHECK(says("www-authenticate: Bearer realm=\"fixture\""));
+	CHECK(call(&place, session, newer.text) == 200 && says(newer.text));
+	CHECK(call(&place, session, bob.text) == 404 && !strstr(text, "www-authenticate"));
 	snprintf(lines, sizeof lines, "%s ann narrow\n%s ann\n", newer.text, ann.text);
-	MUST(write_file(place.taken, lines));
-	CHECK(call(&place, id, newer.text) == 403);
-	CHECK(has("www-authenticate: Bearer error=\"insufficient_scope\", scope=\"files:write\"\r\n"));
-	CHECK(ask(&place, &(struct sent){ .line = "DELETE /mcp", .session = id, .token = ann.text }) ==
+	MUST(write_file(files.taken, lines));
+	CHECK(call(&place, session, newer.text) == 403);
+	CHECK(says("www-authenticate: Bearer error=\"insufficient_scope\", scope=\"files:write\"\r\n"));
+	CHECK(ask_as(&place, &(struct sent){ .line = "DELETE /mcp", .session = session, .token = ann.text }) ==
 	      200);
-	CHECK(ask(&place, &(struct sent){ .line = "DELETE /mcp", .session = older,
+	CHECK(ask_as(&place, &(struct sent){ .line = "DELETE /mcp", .session = older,
 					  .token = ann.text }) == 200);
 	CHECK(WITHIN_MS(5000, number(&place, MCP_N_sessions_open) == 0));
 	end(&place);
@@ -413,23 +344,23 @@ static void test_pass_modern(void)
 	struct mcp_options o = { .versions = "2025-11-25" };
 	struct place place;
 
-	MUST(files_make(&place));
+	MUST(files_make());
 	snprintf(lines, sizeof lines, "%s ann\n%s bob\n", ann.text, bob.text);
-	MUST(write_file(place.taken, lines));
-	o.tokens = place.taken;
+	MUST(write_file(files.taken, lines));
+	o.tokens = files.taken;
 	MUST(begin(&place, "path: /mcp", PASS, NULL, &o));
-	CHECK(ask(&place, &(struct sent){ .fields = MODERN_FIELDS("whoami"),
+	CHECK(ask_as(&place, &(struct sent){ .fields = MODERN_CALL_FIELDS("whoami"),
 					  .body = MODERN("whoami", "", "") }) == 401);
-	CHECK(has("www-authenticate: Bearer realm=\"fixture\""));
+	CHECK(says("www-authenticate: Bearer realm=\"fixture\""));
 	for (int i = 0; i < 4; i++) {
 		const char *token = i % 2 == 0 ? ann.text : bob.text;
 
-		CHECK(ask(&place, &(struct sent){ .token = token, .fields = MODERN_FIELDS("whoami"),
-						  .body = MODERN("whoami", "", "") }) == 200 && has(token));
+		CHECK(ask_as(&place, &(struct sent){ .token = token, .fields = MODERN_CALL_FIELDS("whoami"),
+						  .body = MODERN("whoami", "", "") }) == 200 && says(token));
 	}
 	MUST(suspend(&place, ann.text, state));
-	CHECK(go_on(&place, bob.text, state) == 400 && has("requestState is unknown"));
-	CHECK(go_on(&place, ann.text, state) == 200 && has("\"resultType\":\"complete\""));
+	CHECK(go_on(&place, bob.text, state) == 400 && says("requestState is unknown"));
+	CHECK(go_on(&place, ann.text, state) == 200 && says("\"resultType\":\"complete\""));
 	end(&place);
 }
 
@@ -441,9 +372,9 @@ struct renewal {
 	bool done;
 };
 
-static void renew(void *user)
+static void renew(void *of)
 {
-	struct renewal *renewal = user;
+	struct renewal *renewal = of;
 
 	if (renewal->content != NULL && !renewal->done)
 		CHECK(write_file(renewal->path, renewal->content));
@@ -455,10 +386,10 @@ static bool begin_with_token(struct place *place, const char *more, struct mcp_o
 {
 	char mcp[256];
 
-	if (!files_make(place) || !write_file(place->shown, shown->text) || !take(place, taken, "svc"))
+	if (!files_make() || !write_file(files.shown, shown->text) || !take(taken, "svc"))
 		return FAILED("there are files");
-	o->tokens = place->taken;
-	snprintf(mcp, sizeof mcp, "token_file: %s%s", place->shown, more);
+	o->tokens = files.taken;
+	snprintf(mcp, sizeof mcp, "token_file: %s%s", files.shown, more);
 	return begin(place, mcp, "", NULL, o);
 }
 
@@ -470,18 +401,18 @@ static void retry_once(const char *more, const char *versions, bool modern, cons
 	struct renewal renewal = { .content = second.text };
 	struct mcp_options o = { .versions = versions, .on_refused = renew, .on_refused_user = &renewal };
 	struct place place;
-	char id[256];
+	char session[512];
 
 	MUST(begin_with_token(&place, more, &o, &first, &second));
-	renewal.path = place.shown;
+	renewal.path = files.shown;
 	usleep(60000); /* the file is not fresh any more */
 	if (modern)
-		CHECK(ask(&place, &(struct sent){ .fields = MODERN_FIELDS("whoami"),
+		CHECK(ask_as(&place, &(struct sent){ .fields = MODERN_CALL_FIELDS("whoami"),
 						  .body = MODERN("whoami", "", "") }) == 200 &&
-		      has(second.text));
+		      says(second.text));
 	else
-		CHECK(open_session(&place, NULL, id) && call(&place, id, NULL) == 200 &&
-		      has(second.text));
+		CHECK(open_session(&place, NULL, session) && call(&place, session, NULL) == 200 &&
+		      says(second.text));
 	if (number(&place, MCP_N_refused) != 1)
 		tap_note("%llu refused", (unsigned long long)number(&place, MCP_N_refused));
 	CHECK(number(&place, MCP_N_refused) == 1);
@@ -506,19 +437,19 @@ static void test_refused(void)
 	struct renewal renewal = { .content = second.text };
 	struct mcp_options o = { .versions = "2026-07-28", .on_refused = renew,
 				 .on_refused_user = &renewal };
-	const struct sent sent = { .fields = MODERN_FIELDS("whoami"), .body = MODERN("whoami", "", "") };
+	const struct sent sent = { .fields = MODERN_CALL_FIELDS("whoami"), .body = MODERN("whoami", "", "") };
 	struct place place;
 
 	MUST(begin_with_token(&place, ", era: modern", &o, &first, &third));
-	renewal.path = place.shown;
+	renewal.path = files.shown;
 	usleep(60000);
-	CHECK(ask(&place, &sent) == 502 && !strstr(text, "www-authenticate"));
+	CHECK(ask_as(&place, &sent) == 502 && !strstr(text, "www-authenticate"));
 	CHECK(number(&place, MCP_N_refused) == 2);
-	CHECK(ask(&place, &sent) == 502 && number(&place, MCP_N_refused) == 3);
-	MUST(write_file(place.shown, ""));
-	CHECK(ask(&place, &sent) == 502 && number(&place, MCP_N_refused) == 4); /* the last one known */
-	MUST(write_file(place.shown, third.text));
-	CHECK(ask(&place, &sent) == 200 && number(&place, MCP_N_refused) == 4);
+	CHECK(ask_as(&place, &sent) == 502 && number(&place, MCP_N_refused) == 3);
+	MUST(write_file(files.shown, ""));
+	CHECK(ask_as(&place, &sent) == 502 && number(&place, MCP_N_refused) == 4); /* the last one known */
+	MUST(write_file(files.shown, third.text));
+	CHECK(ask_as(&place, &sent) == 200 && number(&place, MCP_N_refused) == 4);
 	end(&place);
 }
 
@@ -533,57 +464,50 @@ struct rotation {
 };
 
 /* True: it was answered. A session that ended for the other principal is made again. */
-static bool call_legacy(struct rotation *rotation, char id[256], char answer[PROGRAM_TEXT])
+static bool call_legacy(struct rotation *rotation, char session[512])
 {
 	const struct place *place = &rotation->place;
-	const char *at;
 
-	if (ask_into(place, &(struct sent){ .session = id, .body = CALL("whoami") }, answer) == 200)
+	if (call(place, session, NULL) == 200)
 		return true;
-	if (id[0] != '\0' && status(answer) != 404)
+	if (session[0] != '\0' && status() != 404)
 		return false;
 	kolk__add_relaxed(&rotation->remade, 1);
-	if (ask_into(place, &(struct sent){ .body = INITIALIZE }, answer) != 200 ||
-	    (at = strstr(answer, "mcp-session-id: ")) == NULL ||
-	    sscanf(at, "mcp-session-id: %250s", id) != 1)
-		return false;
-	return ask_into(place, &(struct sent){ .session = id, .body = CALL("whoami") }, answer) == 200;
+	return open_session(place, NULL, session) && call(place, session, NULL) == 200;
 }
 
-static bool call_modern(struct rotation *rotation, char answer[PROGRAM_TEXT])
+static bool call_modern(struct rotation *rotation)
 {
-	return ask_into(&rotation->place, &(struct sent){ .fields = MODERN_FIELDS("whoami"),
-							   .body = MODERN("whoami", "", "") },
-			answer) == 200;
+	return ask_as(&rotation->place, &(struct sent){ .fields = MODERN_CALL_FIELDS("whoami"),
+							.body = MODERN("whoami", "", "") }) == 200;
 }
 
 static void be_caller(struct rotation *rotation, bool modern)
 {
-	char *answer = malloc(PROGRAM_TEXT), id[256] = "";
+	char session[512] = "";
 
 	for (int i = 0; i < CALLS; i++) {
 		const char *before = kolk__load_acquire(&rotation->before);
 
-		if (!(modern ? call_modern(rotation, answer) : call_legacy(rotation, id, answer))) {
+		if (!(modern ? call_modern(rotation) : call_legacy(rotation, session))) {
 			kolk__add_relaxed(&rotation->lost, 1);
-			tap_note("%.500s", answer);
-		} else if (before != NULL && strstr(answer, before) != NULL) {
+			tap_note("%.500s", text);
+		} else if (before != NULL && has(before)) {
 			kolk__add_relaxed(&rotation->old, 1);
 		}
 		kolk__add_relaxed(&rotation->done, 1);
 	}
-	free(answer);
 }
 
-static void *be_legacy(void *user)
+static void *be_legacy(void *of)
 {
-	be_caller(user, false);
+	be_caller(of, false);
 	return NULL;
 }
 
-static void *be_modern(void *user)
+static void *be_modern(void *of)
 {
-	be_caller(user, true);
+	be_caller(of, true);
 	return NULL;
 }
 
@@ -594,10 +518,10 @@ static void rotate(struct rotation *rotation, const struct token *from, const ch
 	char lines[2048];
 
 	snprintf(lines, sizeof lines, "%s %s\n%s %s\n", from->text, whose, to->text, whose_now);
-	CHECK(write_file(rotation->place.taken, lines) && write_file(rotation->place.shown, to->text));
+	CHECK(write_file(files.taken, lines) && write_file(files.shown, to->text));
 	kolk__store_release(&rotation->before, from->text);
 	if (strcmp(whose, whose_now) == 0)
-		CHECK(take(&rotation->place, to, whose_now));
+		CHECK(take(to, whose_now));
 }
 
 static void rotate_under_calls(const char *more, const char *versions)
@@ -642,23 +566,17 @@ static void test_waiting(void)
 {
 	struct token first = token_of("svc", 1), other = token_of("other", 2);
 	struct mcp_options o = { .versions = "2026-07-28", .early = 1 }; /* before it has an id */
-	char id[256] = "", request[1024], lines[2048];
+	char session[512], lines[2048];
 	struct place place;
 	int fd;
 
 	MUST(begin_with_token(&place, "", &o, &first, &first));
-	MUST(open_as(&place, NULL, INITIALIZE_AS("2025-11-25", "\"elicitation\":{}"), id));
-	fd = program_connect(&place.program);
-	snprintf(request, sizeof request,
-		 "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-		 "Accept: application/json, text/event-stream\r\nMcp-Session-Id: %s\r\n"
-		 "Content-Length: %zu\r\n\r\n%s", id,
-		 strlen(CALL("test_input_required_result_elicitation")),
-		 CALL("test_input_required_result_elicitation"));
-	CHECK(client_send(fd, request) && client_read(fd, "elicitation/create", text));
+	MUST(open_as(&place, NULL, INITIALIZE("2025-11-25", "\"elicitation\":{}"), session));
+	fd = begin_request(&place, "POST /mcp", session, CALL_OF("test_input_required_result_elicitation"));
+	CHECK(client_read(fd, "elicitation/create", text));
 	snprintf(lines, sizeof lines, "%s svc\n%s other\n", first.text, other.text);
-	CHECK(write_file(place.taken, lines) && write_file(place.shown, other.text));
-	CHECK(call(&place, id, NULL) == 404);
+	CHECK(write_file(files.taken, lines) && write_file(files.shown, other.text));
+	CHECK(call(&place, session, NULL) == 404);
 	close(fd);
 	end(&place);
 }

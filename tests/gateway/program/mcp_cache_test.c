@@ -8,118 +8,80 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
+#include "tests/gateway/program/mcp_place.h"
 #include "tests/kit/cert.h"
-#include "tests/mcp/fixture.h"
-
-static char text[PROGRAM_TEXT];
 
 /* ---- a gateway in front of a server of 2026-07-28 */
 
-struct place {
-	struct program program;
-	struct mcp_fixture *server;
-	uint64_t asked;              /* requests to the server, up to the last look */
-};
-
-static struct program_file file = { .engine = "loops: 3" };
-static char pools[512], routes[512];
+static uint64_t had; /* requests to the server, up to the last look */
 
 /* route: more keys of it, ", mcp: {...}". */
-static bool begin(struct place *place, struct mcp_options *o, const char *mcp, const char *route)
+static bool begin(struct place *place, const struct mcp_options *server, const char *mcp,
+		  const char *route)
 {
-	o->listen = "127.0.0.1:0";
-	o->versions = "2026-07-28";
-	place->asked = 0;
-	place->server = mcp_fixture_open(o);
-	if (place->server == NULL)
-		return FAILED("there is a server");
-	snprintf(pools, sizeof pools,
-		 "  - {name: tools, protocol: mcp, address: \"%s\", limits: {idle_min: 0}, "
-		 "mcp: {era: modern%s}}\n"
-		 "admin: {listen: \"unix:/tmp/kolk-mcp-cache-%d.sock\"}\n",
-		 mcp_fixture_address(place->server), mcp, (int)getpid());
+	struct place_options o = { .server = *server, .users = true, .admin = true };
+	char keys[256], routes[512];
+
+	had = 0;
+	o.server.versions = "2026-07-28";
+	snprintf(keys, sizeof keys, "era: modern%s", mcp);
 	snprintf(routes, sizeof routes,
 		 "    - {match: {path: /mcp}, pool: tools%s}\n    - {match: {path: /other}, pool: tools}\n"
 		 "    - {match: {path: /open}, tenant: none, pool: tools}\n", route);
-	file.pools = pools;
-	file.routes = routes;
-	file.gateway = "  tenants: {from: header, header: x-user}\n"
-		       "  trusted_proxies: [\"127.0.0.0/8\"]\n";
-	return program_start_with(&place->program, &file);
-}
-
-static void end(struct place *place)
-{
-	CHECK(program_stop(&place->program, 15000));
-	CHECK(mcp_fixture_number(place->server, MCP_N_calls_now) == 0);
-	mcp_fixture_close(place->server);
+	o.mcp = keys;
+	o.routes = routes;
+	return place_open(place, &o);
 }
 
 /* How many requests the server has had since the last look. */
-static uint64_t asked(struct place *place)
+static uint64_t asked(const struct place *place)
 {
-	uint64_t now = mcp_fixture_number(place->server, MCP_N_requests), before = place->asked;
+	uint64_t now = number(place, MCP_N_requests), before = had;
 
-	place->asked = now;
+	had = now;
 	return now - before;
 }
 
 /* ---- clients */
 
-static const char *user = "ann", *path = "/mcp", *id = "1", *token = "";
-static const char *capabilities = "", *client = "\"name\":\"t\",\"version\":\"1\"";
+static const char *path = "/mcp", *id = "1", *token = "";
+static const char *capabilities = "", *client = CLIENT_INFO;
 static const char *meta = ""; /* more of _meta, with a comma behind */
 
-static bool has(const char *what)
+/* What is asked for by these params; NULL = by its method alone. */
+static const char *name_of(const char *method, const char *params, char name[256])
 {
-	return strstr(text, what) != NULL;
-}
-
-/* A request on a connection of its own, which may be another loop's. params: with a comma behind each. */
-static int begin_request(const struct place *place, const char *method, const char *params)
-{
-	char request[4096], body[2048], name[256] = "";
 	const char *uri = strstr(params, "\"uri\":\"");
-	int fd = program_connect(&place->program);
 
-	if (uri != NULL)
-		snprintf(name, sizeof name, "Mcp-Name: %.*s\r\n", (int)strcspn(uri + 7, "\""), uri + 7);
 	if (strcmp(method, "tools/call") == 0)
-		strcpy(name, strstr(params, "touch") != NULL ? "Mcp-Name: touch\r\n" :
-			     strstr(params, "prompt") != NULL ?
-							    "Mcp-Name: test_trigger_prompt_change\r\n" :
-							    "Mcp-Name: test_trigger_tool_change\r\n");
-	snprintf(body, sizeof body,
-		 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"%s\",\"params\":{%s\"_meta\":{%s"
-		 "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-		 "\"io.modelcontextprotocol/clientCapabilities\":{%s},"
-		 "\"io.modelcontextprotocol/clientInfo\":{%s}}}}",
-		 id, method, params, meta, capabilities, client);
-	snprintf(request, sizeof request,
-		 "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: %s\r\n%s%s"
-		 "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: %s\r\n%s"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "Content-Length: %zu\r\n\r\n%s", path, user, token[0] != '\0' ? "Authorization: Bearer " :
-		 "", token, method, name, strlen(body), body);
-	if (token[0] != '\0') { /* the field ends */
-		char *at = strstr(request, "Mcp-Protocol-Version");
-
-		memmove(at + 2, at, strlen(at) + 1);
-		memcpy(at, "\r\n", 2);
-	}
-	if (fd >= 0 && !client_send(fd, request))
-		FAILED("a request is sent");
-	return fd;
+		return strstr(params, "touch") != NULL ? "touch" :
+		       strstr(params, "prompt") != NULL ? "test_trigger_prompt_change" :
+							  "test_trigger_tool_change";
+	if (uri == NULL)
+		return NULL;
+	snprintf(name, 256, "%.*s", (int)strcspn(uri + 7, "\""), uri + 7);
+	return name;
 }
 
-static int ask(const struct place *place, const char *method, const char *params)
+/* params: with a comma behind each. */
+static int begin_modern(const struct place *place, const char *method, const char *params)
 {
-	int fd = begin_request(place, method, params);
+	char line[64], fields[1024], body[2048], name[256];
+	size_t size;
 
-	client_read(fd, NULL, text);
-	close(fd);
-	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
+	snprintf(line, sizeof line, "POST %s", path);
+	modern_fields(fields, method, name_of(method, params, name));
+	size = strlen(fields);
+	if (token[0] != '\0')
+		snprintf(fields + size, sizeof fields - size, "Authorization: Bearer %s\r\n", token);
+	snprintf(body, sizeof body, REQUEST("%s", "%s", "%s" META_OF("%s", "%s", "%s")), id, method,
+		 params, meta, capabilities, client);
+	return begin_request(place, line, fields, body);
+}
+
+static int modern(const struct place *place, const char *method, const char *params)
+{
+	return read_answer(begin_modern(place, method, params));
 }
 
 static uint64_t ttl_ms(void)
@@ -156,23 +118,23 @@ static void test_public(void)
 	MUST(begin(&place, &o, "", ""));
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
 		user = "ann", id = "1";
-		CHECK(ask(&place, lists[i], "") == 200 && has("\"id\":1,") && ttl_ms() == 3600000);
+		CHECK(modern(&place, lists[i], "") == 200 && has("\"id\":1,") && ttl_ms() == 3600000);
 		body_of(first);
 		CHECK(asked(&place) == 1);
 		user = "bob", id = "\"x\\u0031\"";
-		CHECK(ask(&place, lists[i], "") == 200 && has("\"id\":\"x\\u0031\",\"result\":"));
+		CHECK(modern(&place, lists[i], "") == 200 && has("\"id\":\"x\\u0031\",\"result\":"));
 		CHECK(has("content-type: application/json") && has("cache-control: no-store"));
 		CHECK(ttl_ms() < 3600000 && ttl_ms() > 0);
 		body_of(second);
 		CHECK(first[0] != '\0' && strcmp(first, second) == 0);
 		CHECK(asked(&place) == 0);
 	}
-	CHECK(ask(&place, READ("static-text")) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, READ("static-text")) == 200 && asked(&place) == 1);
 	user = "ann", id = "1";
-	CHECK(ask(&place, READ("static-text")) == 200 && has("content of the static text"));
+	CHECK(modern(&place, READ("static-text")) == 200 && has("content of the static text"));
 	CHECK(asked(&place) == 0);
-	CHECK(ask(&place, READ("watched-resource")) == 200 && has("Watched") && asked(&place) == 1);
-	end(&place);
+	CHECK(modern(&place, READ("watched-resource")) == 200 && has("Watched") && asked(&place) == 1);
+	place_close(&place);
 }
 
 /* Nothing that the key does not have, and nothing that is no result. */
@@ -182,42 +144,42 @@ static void test_asked_again(void)
 	struct place place;
 
 	MUST(begin(&place, &o, "", ""));
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-	CHECK(ask(&place, "tools/list", "\"cursor\":\"5\",") == 200 && asked(&place) == 1);
-	CHECK(ask(&place, "tools/list", "\"cursor\":\"10\",") == 200 && asked(&place) == 1);
-	CHECK(ask(&place, "tools/list", "\"cursor\":\"5\",") == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, "tools/list", "\"cursor\":\"5\",") == 200 && asked(&place) == 1);
+	CHECK(modern(&place, "tools/list", "\"cursor\":\"10\",") == 200 && asked(&place) == 1);
+	CHECK(modern(&place, "tools/list", "\"cursor\":\"5\",") == 200 && asked(&place) == 0);
 	CHECK(has("\"nextCursor\":\"10\""));
 	for (int i = 0; i < 2; i++)
-		CHECK(ask(&place, "tools/list", "\"filter\":\"a\",") == 200 && asked(&place) == 1);
+		CHECK(modern(&place, "tools/list", "\"filter\":\"a\",") == 200 && asked(&place) == 1);
 	for (int i = 0; i < 2; i++)
-		CHECK(ask(&place, "tools/list", "\"requestState\":\"a\",") == 200 && asked(&place) == 1);
+		CHECK(modern(&place, "tools/list", "\"requestState\":\"a\",") == 200 && asked(&place) == 1);
 	meta = "\"com.example/region\":\"eu\",";
 	for (int i = 0; i < 2; i++)
-		CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
+		CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
 	meta = "\"progressToken\":7,\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
 	       "-01\",";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 	meta = "";
 	capabilities = "\"sampling\":{}";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 	capabilities = "";
 	client = "\"name\":\"t\",\"version\":\"2\"";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
 	client = "\"name\":\"t\",\"version\":\"1\"";
 	path = "/other";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
 	path = "/mcp";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 	for (int i = 0; i < 2; i++) {
-		CHECK(ask(&place, READ("no-such")) == 200 && has("\"error\":{\"code\":-32602"));
+		CHECK(modern(&place, READ("no-such")) == 200 && has("\"error\":{\"code\":-32602"));
 		CHECK(asked(&place) == 1);
 	}
 	for (int i = 0; i < 2; i++) {
-		CHECK(ask(&place, "tools/call", "\"name\":\"touch\",\"arguments\":{},") == 200);
+		CHECK(modern(&place, "tools/call", "\"name\":\"touch\",\"arguments\":{},") == 200);
 		CHECK(asked(&place) == 1);
 	}
-	end(&place);
+	place_close(&place);
 }
 
 static void test_private(void)
@@ -226,19 +188,19 @@ static void test_private(void)
 	struct place place;
 
 	MUST(begin(&place, &o, "", ""));
-	CHECK(ask(&place, LIST) == 200 && has("\"cacheScope\":\"private\"") && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && has("\"cacheScope\":\"private\"") && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 	user = "bob";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 	user = "ann";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 	/* Where clients are not told apart none has anything for itself. */
 	path = "/open";
 	for (int i = 0; i < 2; i++)
-		CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
+		CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
 	path = "/mcp";
-	end(&place);
+	place_close(&place);
 }
 
 /* A server that says nothing of the kind, and a route that keeps nothing. */
@@ -249,13 +211,13 @@ static void test_not_kept(void)
 
 	MUST(begin(&place, &o, "", ""));
 	for (int i = 0; i < 3; i++)
-		CHECK(ask(&place, LIST) == 200 && ttl_ms() == 0 && asked(&place) == 1);
-	end(&place);
+		CHECK(modern(&place, LIST) == 200 && ttl_ms() == 0 && asked(&place) == 1);
+	place_close(&place);
 	o.ttl = 3600000;
 	MUST(begin(&place, &o, "", ", mcp: {cache_max: 0}"));
 	for (int i = 0; i < 3; i++)
-		CHECK(ask(&place, LIST) == 200 && ttl_ms() == 3600000 && asked(&place) == 1);
-	end(&place);
+		CHECK(modern(&place, LIST) == 200 && ttl_ms() == 3600000 && asked(&place) == 1);
+	place_close(&place);
 }
 
 /* ---- how long */
@@ -266,16 +228,16 @@ static void test_time(void)
 	struct place place;
 
 	MUST(begin(&place, &o, "", ""));
-	CHECK(ask(&place, LIST) == 200);
+	CHECK(modern(&place, LIST) == 200);
 	(void)asked(&place);
-	CHECK(WITHIN_MS(10000, ask(&place, LIST) == 200 && asked(&place) == 1));
+	CHECK(WITHIN_MS(10000, modern(&place, LIST) == 200 && asked(&place) == 1));
 	CHECK(ttl_ms() == 400);
-	end(&place);
+	place_close(&place);
 }
 
 static int listen_to(const struct place *place, const char *what)
 {
-	int fd = begin_request(place, "subscriptions/listen", what);
+	int fd = begin_modern(place, "subscriptions/listen", what);
 
 	CHECK(client_read(fd, "}\n\n", text) && has("acknowledged"));
 	return fd;
@@ -295,35 +257,35 @@ static void test_changes(void)
 	MUST(begin(&place, &o, "", ""));
 	fd = listen_to(&place, "\"notifications\":{\"toolsListChanged\":true,\"promptsListChanged\":true,"
 			       "\"resourceSubscriptions\":[\"test://watched-resource\"]},");
-	CHECK(ask(&place, LIST) == 200 && ask(&place, "prompts/list", "") == 200);
-	CHECK(ask(&place, READ("watched-resource")) == 200 && ask(&place, "server/discover", "") == 200);
+	CHECK(modern(&place, LIST) == 200 && modern(&place, "prompts/list", "") == 200);
+	CHECK(modern(&place, READ("watched-resource")) == 200 && modern(&place, "server/discover", "") == 200);
 	(void)asked(&place);
-	CHECK(ask(&place, "tools/call", "\"name\":\"test_trigger_tool_change\",\"arguments\":{},") == 200);
+	CHECK(modern(&place, "tools/call", "\"name\":\"test_trigger_tool_change\",\"arguments\":{},") == 200);
 	CHECK(tells(fd, "notifications/tools/list_changed") && asked(&place) == 1);
-	CHECK(ask(&place, "prompts/list", "") == 200 && asked(&place) == 0);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
-	CHECK(ask(&place, "tools/call", "\"name\":\"test_trigger_prompt_change\",\"arguments\":{},") ==
+	CHECK(modern(&place, "prompts/list", "") == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, "tools/call", "\"name\":\"test_trigger_prompt_change\",\"arguments\":{},") ==
 	      200);
 	CHECK(tells(fd, "notifications/prompts/list_changed") && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
-	CHECK(ask(&place, "prompts/list", "") == 200 && asked(&place) == 1);
-	CHECK(ask(&place, READ("watched-resource")) == 200 && asked(&place) == 0);
-	CHECK(ask(&place, "tools/call", "\"name\":\"touch\",\"arguments\":{},") == 200);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, "prompts/list", "") == 200 && asked(&place) == 1);
+	CHECK(modern(&place, READ("watched-resource")) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, "tools/call", "\"name\":\"touch\",\"arguments\":{},") == 200);
 	CHECK(tells(fd, "notifications/resources/updated") && asked(&place) == 1);
-	CHECK(ask(&place, READ("watched-resource")) == 200 && asked(&place) == 1);
-	CHECK(ask(&place, "server/discover", "") == 200 && asked(&place) == 0);
+	CHECK(modern(&place, READ("watched-resource")) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, "server/discover", "") == 200 && asked(&place) == 0);
 	/* What another route's clients are told of holds here, too. */
 	close(fd);
 	path = "/other";
 	fd = listen_to(&place, "\"notifications\":{\"toolsListChanged\":true},");
 	path = "/mcp";
 	(void)asked(&place);
-	CHECK(ask(&place, "tools/call", "\"name\":\"test_trigger_tool_change\",\"arguments\":{},") == 200);
+	CHECK(modern(&place, "tools/call", "\"name\":\"test_trigger_tool_change\",\"arguments\":{},") == 200);
 	CHECK(tells(fd, "notifications/tools/list_changed") && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 static void test_reload(void)
@@ -332,11 +294,11 @@ static void test_reload(void)
 	struct place place;
 
 	MUST(begin(&place, &o, "", ""));
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-	CHECK(program_configure_with(&place.program, &file) && program_reload(&place.program));
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
-	end(&place);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(program_reload(&place.program));
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
+	place_close(&place);
 }
 
 /* ---- tokens of clients that the server looks at: each has what it was told itself */
@@ -357,15 +319,15 @@ static void test_tokens(void)
 	for (o.private = 0; o.private < 2; o.private++) {
 		MUST(begin(&place, &o, "", ", mcp: {client_token: pass}"));
 		token = good;
-		CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-		CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+		CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+		CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 		token = forged;
-		CHECK(ask(&place, LIST) == 401 && ask(&place, LIST) == 401 && has("www-authenticate: "));
+		CHECK(modern(&place, LIST) == 401 && modern(&place, LIST) == 401 && has("www-authenticate: "));
 		token = "opaque";
-		CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
+		CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
 		token = "";
-		CHECK(ask(&place, LIST) == 401);
-		end(&place);
+		CHECK(modern(&place, LIST) == 401);
+		place_close(&place);
 	}
 	unlink(taken);
 }
@@ -383,31 +345,19 @@ static void test_own_token(void)
 	MUST(kit_file_write(taken, "one ann\nanother bob\n") && kit_file_write(shown, "one\n"));
 	o.tokens = taken;
 	MUST(begin(&place, &o, mcp, ""));
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
 	user = "bob";
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
 	user = "ann";
 	MUST(kit_file_write(shown, "another\n"));
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 1);
-	CHECK(ask(&place, LIST) == 200 && asked(&place) == 0);
-	end(&place);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 1);
+	CHECK(modern(&place, LIST) == 200 && asked(&place) == 0);
+	place_close(&place);
 	unlink(shown);
 	unlink(taken);
 }
 
 /* ---- what it tells of itself */
-
-static void show(const char *target)
-{
-	char command[256];
-	FILE *out;
-
-	snprintf(command, sizeof command, "curl -s -m 20 --unix-socket /tmp/kolk-mcp-cache-%d.sock "
-					  "http://kolk%s", (int)getpid(), target);
-	out = popen(command, "r");
-	text[out != NULL ? fread(text, 1, sizeof text - 1, out) : 0] = '\0';
-	CHECK(out != NULL && pclose(out) == 0);
-}
 
 static void test_status(void)
 {
@@ -416,16 +366,16 @@ static void test_status(void)
 
 	MUST(begin(&place, &o, "", ""));
 	for (int i = 0; i < 4; i++)
-		CHECK(ask(&place, LIST) == 200);
-	CHECK(ask(&place, "tools/call", "\"name\":\"touch\",\"arguments\":{},") == 200);
-	show("/api/pool-status");
+		CHECK(modern(&place, LIST) == 200);
+	CHECK(modern(&place, "tools/call", "\"name\":\"touch\",\"arguments\":{},") == 200);
+	MUST(place_get(&place, "/api/pool-status", text));
 	CHECK(has("\"cache\":{\"hits\":3,\"misses\":1,\"entries\":1,\"bytes\":") && !has("\"bytes\":0}"));
-	show("/metrics");
+	MUST(place_get(&place, "/metrics", text));
 	CHECK(has("kolk_gateway_mcp_cache_requests_total{pool=\"tools\",outcome=\"hit\"} 3\n"));
 	CHECK(has("kolk_gateway_mcp_cache_requests_total{pool=\"tools\",outcome=\"miss\"} 1\n"));
 	CHECK(has("kolk_gateway_mcp_cache_entries{pool=\"tools\"} 1\n"));
 	CHECK(has("kolk_gateway_mcp_cache_bytes{pool=\"tools\"} "));
-	end(&place);
+	place_close(&place);
 }
 
 static const struct tap_test tests[] = {

@@ -11,146 +11,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
-#include "tests/mcp/fixture.h"
+#include "tests/gateway/program/mcp_place.h"
 
-static char text[PROGRAM_TEXT];
-static uint32_t server_delay; /* ms before a server serves a request */
-
-/* ---- a gateway in front of a server of one era */
-
-struct place {
-	struct program program;
-	struct mcp_fixture *server;
-};
-
-/* route: more keys of it, ", mcp: {...}". */
+/* The server is of one era; route: more keys of it, ", mcp: {...}". */
 static bool begin(struct place *place, const char *versions, const char *mcp, const char *route)
 {
-	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = versions,
-				 .delay = server_delay };
-	char pools[512], routes[512];
-
-	place->server = mcp_fixture_open(&o);
-	if (place->server == NULL)
-		return FAILED("there is a server");
-	snprintf(pools, sizeof pools,
-		 "  - {name: tools, protocol: mcp, address: \"%s\", limits: {idle_min: 0}, mcp: {%s}}\n"
-		 "admin: {listen: \"unix:/tmp/kolk-mcp-eras-%d.sock\"}\n",
-		 mcp_fixture_address(place->server), mcp, (int)getpid());
-	snprintf(routes, sizeof routes,
-		 "    - {match: {path: /mcp}, pool: tools%s}\n    - {match: {path: /other}, pool: tools}\n",
-		 route);
-	return program_start_with(&place->program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .routes = routes,
-		.gateway = "  tenants: {from: header, header: x-user}\n"
-			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" });
-}
-
-static uint64_t number(const struct place *place, enum mcp_number of)
-{
-	return mcp_fixture_number(place->server, of);
-}
-
-static void end(struct place *place)
-{
-	CHECK(program_stop(&place->program, 15000));
-	CHECK(number(place, MCP_N_sessions_open) == 0 && number(place, MCP_N_calls_now) == 0);
-	CHECK(number(place, MCP_N_leaks) == 0 && number(place, MCP_N_duplicate_ids) == 0);
-	mcp_fixture_close(place->server);
-}
-
-/* ---- clients */
-
-static __thread const char *user = "ann";
-
-/* A request on a connection of its own, which may be another loop's. fields: lines, or "". */
-static int begin_request(const struct place *place, const char *line, const char *fields,
-			 const char *body)
-{
-	char request[8192];
-	int fd = program_connect(&place->program);
-
-	snprintf(request, sizeof request,
-		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: %s\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%sContent-Length: %zu\r\n\r\n%s", line, user, fields, strlen(body), body);
-	if (fd >= 0 && !client_send(fd, request))
-		FAILED("a request is sent");
-	return fd;
-}
-
-static int status(void)
-{
-	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
-}
-
-static int ask(const struct place *place, const char *line, const char *fields, const char *body)
-{
-	int fd = begin_request(place, line, fields, body);
-
-	client_read(fd, NULL, text);
-	close(fd);
-	return status();
-}
-
-static bool has(const char *what)
-{
-	return strstr(text, what) != NULL;
+	return place_open(place, &(struct place_options){ .server.versions = versions, .mcp = mcp,
+							  .route = route, .users = true, .admin = true });
 }
 
 /* Calls that wait for their clients, as the status says; -1 = it does not. */
-static int suspended_now(void)
+static int suspended_now(const struct place *place)
 {
 	static const char name[] = "\"callsSuspended\":";
-	char command[256], shown[PROGRAM_TEXT], *at;
-	FILE *out;
+	char shown[PROGRAM_TEXT];
+	const char *at = place_get(place, "/api/pool-status", shown) ? strstr(shown, name) : NULL;
 
-	snprintf(command, sizeof command, "curl -s -m 20 --unix-socket /tmp/kolk-mcp-eras-%d.sock "
-					  "http://kolk/api/pool-status", (int)getpid());
-	out = popen(command, "r");
-	if (out == NULL)
-		return -1;
-	shown[fread(shown, 1, sizeof shown - 1, out)] = '\0';
-	at = pclose(out) == 0 ? strstr(shown, name) : NULL;
 	return at != NULL ? atoi(at + sizeof name - 1) : -1;
-}
-
-/* What follows this in the text, up to one of the others. */
-static bool cut(const char *behind, const char *until, char *to, size_t size)
-{
-	const char *at = strstr(text, behind);
-	size_t length = at != NULL ? strcspn(at + strlen(behind), until) : size;
-
-	if (length >= size)
-		return false;
-	memcpy(to, at + strlen(behind), length);
-	to[length] = '\0';
-	return true;
 }
 
 /* ---- clients with sessions, a server without */
 
-#define INITIALIZE(version)                                                                        \
-	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
-	"\"" version "\",\"capabilities\":{\"sampling\":{},\"elicitation\":{},\"roots\":{}},"       \
-	"\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}"
-#define CALL(id, tool, arguments)                                                               \
-	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/call\",\"params\":{\"name\":\"" tool \
-	"\",\"arguments\":{" arguments "}}}"
+#define ALL "\"elicitation\":{},\"sampling\":{},\"roots\":{}"
 #define NAMED "\"result\":{\"action\":\"accept\",\"content\":{\"name\":\"Ann\"}}}"
 
 /* Its fields for requests. */
 static bool open_session(const struct place *place, char fields[512])
 {
-	char id[256];
-
-	if (ask(place, "POST /mcp", "", INITIALIZE("2025-06-18")) != 200 ||
-	    !cut("mcp-session-id: ", "\r", id, sizeof id)) {
-		tap_note("%.300s", text);
-		return FAILED("a session is made");
-	}
-	snprintf(fields, 512, "Mcp-Session-Id: %s\r\nMcp-Protocol-Version: 2025-06-18\r\n", id);
+	(void)post(place, "", INITIALIZE("2025-06-18", ALL));
+	if (!take_session(fields))
+		return false;
+	strcat(fields, "Mcp-Protocol-Version: 2025-06-18\r\n");
 	return true;
 }
 
@@ -168,30 +59,29 @@ static void test_session(const char *mcp, uint64_t requests)
 	if (number(&place, MCP_N_requests) != requests)
 		tap_note("%llu requests", (unsigned long long)number(&place, MCP_N_requests));
 	CHECK(number(&place, MCP_N_requests) == requests);
-	CHECK(ask(&place, "POST /mcp", fields,
-		  "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}") == 202);
-	CHECK(ask(&place, "POST /mcp", fields, CALL("\"x\"", "echo", "\"nonce\":\"n1\"")) == 200);
+	CHECK(post(&place, fields, INITIALIZED) == 202);
+	CHECK(post(&place, fields, CALL("\"x\"", "echo", "\"nonce\":\"n1\"")) == 200);
 	CHECK(has("content-type: application/json") && has("\"id\":\"x\"") && has("n1"));
-	CHECK(ask(&place, "POST /mcp", fields,
+	CHECK(post(&place, fields,
 		  "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{\"name\":\"progress\","
 		  "\"arguments\":{\"steps\":3,\"ms\":1},\"_meta\":{\"progressToken\":\"mine\"}}}") == 200);
 	CHECK(has("text/event-stream") && has("\"progressToken\":\"mine\"") && has("\"id\":7,"));
-	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"ping\"}") ==
+	CHECK(post(&place, fields, "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"ping\"}") ==
 	      200 && has("\"id\":8,\"result\":{}"));
-	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"no/such\"}") ==
+	CHECK(post(&place, fields, "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"no/such\"}") ==
 	      200 && has("-32601"));
-	CHECK(ask(&place, "POST /mcp", fields, CALL("10", "test_logging_tool", "")) == 200 &&
+	CHECK(post(&place, fields, CALL("10", "test_logging_tool", "")) == 200 &&
 	      !has("notifications/message"));
-	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":"
+	CHECK(post(&place, fields, "{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":"
 		  "\"logging/setLevel\",\"params\":{\"level\":\"loud\"}}") == 200 && has("-32602"));
-	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":"
+	CHECK(post(&place, fields, "{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":"
 		  "\"logging/setLevel\",\"params\":{\"level\":\"debug\"}}") == 200);
-	CHECK(ask(&place, "POST /mcp", fields, CALL("12", "test_logging_tool", "")) == 200 &&
+	CHECK(post(&place, fields, CALL("12", "test_logging_tool", "")) == 200 &&
 	      has("notifications/message"));
 	CHECK(ask(&place, "DELETE /mcp", fields, "") == 200);
-	CHECK(ask(&place, "POST /mcp", fields, CALL("13", "echo", "")) == 404);
+	CHECK(post(&place, fields, CALL("13", "echo", "")) == 404);
 	CHECK(number(&place, MCP_N_header_mismatches) == 0);
-	end(&place);
+	place_close(&place);
 }
 
 static void test_sessions(void)
@@ -227,7 +117,7 @@ static int reply(const struct place *place, const char *fields, const char *id, 
 
 	memcpy(kept, text, sizeof kept);
 	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":%s,%s", id, rest);
-	got = ask(place, "POST /mcp", fields, body);
+	got = post(place, fields, body);
 	memcpy(text, kept, sizeof kept);
 	return got;
 }
@@ -244,7 +134,7 @@ static void test_questions(void)
 			   CALL("5", "test_input_required_result_elicitation", ""));
 	MUST(read_question(fd, "elicitation/create", id));
 	CHECK(has("text/event-stream"));
-	CHECK(suspended_now() == 1);
+	CHECK(suspended_now(&place) == 1);
 	/* Nobody else's answer is one: of another session, of another tenant, to another id. */
 	CHECK(reply(&place, other, id, NAMED) == 202);
 	user = "bob";
@@ -256,7 +146,7 @@ static void test_questions(void)
 	CHECK(client_read(fd, NULL, text) && has("\"id\":5,\"result\"") && has("Hello, Ann!"));
 	close(fd);
 	CHECK(reply(&place, fields, id, NAMED) == 202); /* too late */
-	CHECK(suspended_now() == 0);
+	CHECK(suspended_now(&place) == 0);
 	CHECK(number(&place, MCP_N_tool_calls) == 2);
 
 	/* Three at once, and a state. */
@@ -282,7 +172,7 @@ static void test_questions(void)
 		    "\"result\":{\"action\":\"accept\",\"content\":{\"color\":\"red\"}}}") == 202);
 	CHECK(client_read(fd, NULL, text) && has("Ann likes red"));
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 /* How a call ends whose client does not answer. */
@@ -305,8 +195,7 @@ static void test_unanswered(void)
 	close(fd);
 	fd = begin_request(&place, "POST /mcp", fields, CALL("4", "test_sampling", "\"prompt\":\"p\""));
 	MUST(read_question(fd, "sampling/createMessage", id));
-	CHECK(ask(&place, "POST /mcp", fields, "{\"jsonrpc\":\"2.0\",\"method\":"
-		  "\"notifications/cancelled\",\"params\":{\"requestId\":4}}") == 202);
+	CHECK(post(&place, fields, CANCEL("4")) == 202);
 	CHECK(client_read(fd, NULL, text) && !has("\"id\":4"));
 	close(fd);
 	fd = begin_request(&place, "POST /mcp", fields, CALL("5", "test_sampling", "\"prompt\":\"p\""));
@@ -314,7 +203,7 @@ static void test_unanswered(void)
 	CHECK(ask(&place, "DELETE /mcp", fields, "") == 200);
 	CHECK(client_read(fd, NULL, text) && !has("\"id\":5"));
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 #define WATCH(verb)                                                                 \
@@ -333,35 +222,30 @@ static void test_listen(void)
 	CHECK(client_read(fd, "\r\n\r\n", text) && status() == 200 && has("text/event-stream"));
 	CHECK(WITHIN_MS(5000, number(&place, MCP_N_listen_streams_now) == 1));
 	CHECK(ask(&place, "GET /mcp", fields, "") == 409);
-	CHECK(ask(&place, "POST /mcp", fields, CALL("2", "test_trigger_tool_change", "")) == 200);
+	CHECK(post(&place, fields, CALL("2", "test_trigger_tool_change", "")) == 200);
 	CHECK(client_read(fd, "}\n\n", text) && has("notifications/tools/list_changed"));
 	CHECK(!has("acknowledged"));
 	/* Not subscribed to, subscribed to, and not any more. */
-	CHECK(ask(&place, "POST /mcp", fields, CALL("3", "touch", "")) == 200);
-	CHECK(ask(&place, "POST /mcp", fields, WATCH("subscribe")) == 200);
+	CHECK(post(&place, fields, CALL("3", "touch", "")) == 200);
+	CHECK(post(&place, fields, WATCH("subscribe")) == 200);
 	CHECK(WITHIN_MS(5000, number(&place, MCP_N_cancels_disconnect) == 1 &&
 			      number(&place, MCP_N_listen_streams_now) == 1));
 	CHECK(number(&place, MCP_N_pushed) == 1);
-	CHECK(ask(&place, "POST /mcp", fields, CALL("4", "touch", "")) == 200);
+	CHECK(post(&place, fields, CALL("4", "touch", "")) == 200);
 	CHECK(client_read(fd, "}\n\n", text) && has("notifications/resources/updated"));
-	CHECK(ask(&place, "POST /mcp", fields, WATCH("unsubscribe")) == 200);
+	CHECK(post(&place, fields, WATCH("unsubscribe")) == 200);
 	CHECK(WITHIN_MS(5000, number(&place, MCP_N_cancels_disconnect) == 2 &&
 			      number(&place, MCP_N_listen_streams_now) == 1));
-	CHECK(ask(&place, "POST /mcp", fields, CALL("5", "touch", "")) == 200);
+	CHECK(post(&place, fields, CALL("5", "touch", "")) == 200);
 	CHECK(number(&place, MCP_N_pushed) == 2);
 	kill(place.program.pid, SIGTERM);
 	CHECK(client_read(fd, "0\r\n\r\n", text)); /* its end is the end of a whole answer */
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 /* ---- clients without sessions, a server with */
 
-#define META(more, capabilities)                                                        \
-	"\"_meta\":{" more "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","          \
-	"\"io.modelcontextprotocol/clientCapabilities\":{" capabilities "},"               \
-	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}"
-#define ALL "\"elicitation\":{},\"sampling\":{},\"roots\":{}"
 #define REQUIRED(name) "test_input_required_result_" name
 #define ANSWER(key, name, value) \
 	"\"" key "\":{\"action\":\"accept\",\"content\":{\"" name "\":\"" value "\"}}"
@@ -373,8 +257,7 @@ static int call_tool(const struct place *place, const char *line, const char *to
 {
 	char fields[256], body[4096];
 
-	snprintf(fields, sizeof fields, "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
-					"Mcp-Name: %s\r\n", tool);
+	snprintf(fields, sizeof fields, MODERN_CALL_FIELDS("%s"), tool);
 	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":"
 				    "{\"name\":\"%s\",\"arguments\":{},%s" META("%s", ALL) "}}", tool, more, meta);
 	return ask(place, line, fields, body);
@@ -436,7 +319,7 @@ static void ask_legacy_server(const char *mcp)
 	      has("Ann likes red"));
 	CHECK(number(&place, MCP_N_replies_unknown) == 0 && number(&place, MCP_N_calls_now) == 0);
 	MUST(suspend(&place, "test_elicitation", state)); /* until the program ends */
-	end(&place);
+	place_close(&place);
 }
 
 static void test_suspended(void)
@@ -459,7 +342,7 @@ static void test_states(void)
 	struct place place;
 
 	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive", ""));
-	MUST(ask(&place, "POST /mcp", "", INITIALIZE("2025-06-18")) == 200 &&
+	MUST(post(&place, "", INITIALIZE("2025-06-18", ALL)) == 200 &&
 	     cut("mcp-session-id: ", "\r", id, sizeof id));
 	MUST(suspend(&place, "test_elicitation", state));
 	user = "bob";
@@ -475,8 +358,7 @@ static void test_states(void)
 		 "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"prompts/get\",\"params\":{\"name\":"
 		 "\"test_elicitation\",\"inputResponses\":{%s},\"requestState\":\"%s\"," META("", ALL) "}}",
 		 yes, state);
-	CHECK(ask(&place, "POST /mcp", "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: prompts/get\r\n"
-				       "Mcp-Name: test_elicitation\r\n", more) == 400);
+	CHECK(post(&place, MODERN_FIELDS("prompts/get") "Mcp-Name: test_elicitation\r\n", more) == 400);
 	CHECK(is_refused(&place));
 	memcpy(other, state, sizeof other);
 	other[40] = other[40] == 'a' ? 'b' : 'a';
@@ -490,15 +372,15 @@ static void test_states(void)
 	CHECK(is_refused(&place));
 	/* A state is no id of a session. */
 	snprintf(more, sizeof more, "Mcp-Session-Id: %s\r\n", state + 6);
-	CHECK(ask(&place, "POST /mcp", more, CALL("1", "echo", "")) == 404);
-	CHECK(suspended_now() == 1);
+	CHECK(post(&place, more, CALL("1", "echo", "")) == 404);
+	CHECK(suspended_now(&place) == 1);
 	/* And it is still good, once. */
 	CHECK(go_on(&place, "test_elicitation", state, yes) == 200 && has("action=accept"));
 	CHECK(number(&place, MCP_N_replies) == 1 && number(&place, MCP_N_tool_calls) == 1);
-	CHECK(suspended_now() == 0);
+	CHECK(suspended_now(&place) == 0);
 	CHECK(go_on(&place, "test_elicitation", state, yes) == 400 && has("-32602"));
 	CHECK(number(&place, MCP_N_replies) == 1 && number(&place, MCP_N_tool_calls) == 1);
-	end(&place);
+	place_close(&place);
 }
 
 /* ---- many at once: some never come back, some go while they wait; no two meet */
@@ -510,42 +392,36 @@ struct asker {
 	char name[16];
 	uint32_t number;
 	bool failed;
-	char text[PROGRAM_TEXT];
 };
 
-static int begin_elicitation(const struct asker *asker, const char *more)
+static int begin_elicitation(const struct place *place, const char *more)
 {
 	char body[2048];
 
 	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":"
 				    "{\"name\":\"test_elicitation\",\"arguments\":{},%s" META("", ALL) "}}",
 		 more);
-	return begin_request(asker->place, "POST /mcp",
-			     "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
-			     "Mcp-Name: test_elicitation\r\n", body);
+	return begin_request(place, "POST /mcp", MODERN_CALL_FIELDS("test_elicitation"), body);
 }
 
 static bool ask_round(struct asker *asker, uint32_t round)
 {
 	char more[1024], said[32], state[256];
-	int fd = begin_elicitation(asker, "");
-	const char *at;
+	int fd = begin_elicitation(asker->place, "");
 
-	client_read(fd, NULL, asker->text);
-	close(fd);
-	at = strstr(asker->text, "\"requestState\":\"");
-	if (at == NULL || sscanf(at, "\"requestState\":\"%250[^\"]", state) != 1)
+	(void)read_answer(fd);
+	if (!cut("\"requestState\":\"", "\"", state, sizeof state))
 		return false;
 	if (round % 3 == 0)
 		return true; /* never more */
 	snprintf(said, sizeof said, "%s-%u", asker->name, round);
 	snprintf(more, sizeof more, "\"inputResponses\":{\"1\":{\"action\":\"accept\",\"content\":"
 				    "{\"response\":\"%s\"}}},\"requestState\":\"%s\",", said, state);
-	fd = begin_elicitation(asker, more);
+	fd = begin_elicitation(asker->place, more);
 	if (round % 3 == 1)
-		client_read(fd, NULL, asker->text);
+		client_read(fd, NULL, text);
 	close(fd);
-	return round % 3 == 2 || strstr(asker->text, said) != NULL;
+	return round % 3 == 2 || has(said);
 }
 
 static void *be_asker(void *of)
@@ -555,6 +431,8 @@ static void *be_asker(void *of)
 	user = asker->name;
 	for (uint32_t i = 0; i < ROUNDS && !asker->failed; i++)
 		asker->failed = !ask_round(asker, asker->number + i);
+	if (asker->failed)
+		tap_note("%s: %.600s", asker->name, text);
 	return NULL;
 }
 
@@ -573,12 +451,10 @@ static void test_many(void)
 	}
 	for (uint32_t i = 0; i < ASKERS; i++) {
 		pthread_join(threads[i], NULL);
-		if (askers[i].failed)
-			tap_note("%s: %.600s", askers[i].name, askers[i].text);
 		CHECK(!askers[i].failed);
 	}
-	CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 0 && suspended_now() == 0));
-	end(&place);
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 0 && suspended_now(&place) == 0));
+	place_close(&place);
 }
 
 /* More than a tenant may have are refused; others are not concerned. */
@@ -598,15 +474,14 @@ static void test_crowded(void)
 	user = "ann";
 	CHECK(go_on(&place, "test_elicitation", first, ANSWER("1", "response", "yes")) == 200);
 	CHECK(suspend(&place, "test_elicitation", first));
-	end(&place);
+	place_close(&place);
 }
 
 /* It goes in the very turn in which its server asks: the program sees both at once. */
 static void go_when_asked(const struct place *place, uint64_t round)
 {
-	const struct asker asker = { .place = place };
 	const struct linger at_once = { .l_onoff = 1 };
-	int fd = begin_elicitation(&asker, "");
+	int fd = begin_elicitation(place, "");
 
 	CHECK(WITHIN_MS(10000, number(place, MCP_N_calls_now) == 1));
 	kill(place->program.pid, SIGSTOP);
@@ -617,19 +492,20 @@ static void go_when_asked(const struct place *place, uint64_t round)
 	kill(place->program.pid, SIGCONT);
 	CHECK(WITHIN_MS(10000, number(place, MCP_N_cancels_notified) == round + 1 &&
 			       number(place, MCP_N_calls_now) == 0));
-	CHECK(suspended_now() == 0);
+	CHECK(suspended_now(place) == 0);
 }
 
 static void test_gone_when_asked(void)
 {
+	const struct place_options o = { .server = { .versions = "2025-11-25", .delay = 1500 },
+					 .mcp = "isolation: tenant, sharing: exclusive",
+					 .users = true, .admin = true };
 	struct place place;
 
-	server_delay = 1500;
-	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive", ""));
+	MUST(place_open(&place, &o));
 	for (uint64_t round = 0; round < 2; round++)
 		go_when_asked(&place, round);
-	server_delay = 0;
-	end(&place);
+	place_close(&place);
 }
 
 static void test_expired(void)
@@ -647,7 +523,7 @@ static void test_expired(void)
 	/* A request has its own time, and its server is told of its end. */
 	CHECK(call_tool(&place, "POST /mcp", "slow", "") == 504);
 	CHECK(WITHIN_MS(10000, number(&place, MCP_N_cancels_notified) == 2));
-	end(&place);
+	place_close(&place);
 }
 
 /* Log messages come where a request asks for them, and has its session alone. */
@@ -667,7 +543,7 @@ static void ask_for_logs(const char *mcp, bool logged)
 	meta = "";
 	CHECK(call_tool(&place, "POST /mcp", "test_logging_tool", "") == 200 &&
 	      !has("notifications/message"));
-	end(&place);
+	place_close(&place);
 }
 
 static void test_logs(void)
@@ -682,8 +558,7 @@ static void test_logs(void)
 
 static int begin_listen(const struct place *place, const char *body)
 {
-	return begin_request(place, "POST /mcp", "Mcp-Protocol-Version: 2026-07-28\r\n"
-						 "Mcp-Method: subscriptions/listen\r\n", body);
+	return begin_request(place, "POST /mcp", MODERN_FIELDS("subscriptions/listen"), body);
 }
 
 /* Subscriptions to a server with sessions; the first one before that is known. */
@@ -714,7 +589,7 @@ static void test_subscribed(void)
 	kill(place.program.pid, SIGTERM);
 	CHECK(client_read(first, "0\r\n\r\n", text) && has("\"id\":\"sub\",\"result\":"));
 	close(first);
-	end(&place);
+	place_close(&place);
 }
 
 static void test_not_subscribed(void)
@@ -728,20 +603,20 @@ static void test_not_subscribed(void)
 		CHECK(client_read(fd, NULL, text) && status() == 404 && has("-32601"));
 		close(fd);
 	}
-	end(&place);
+	place_close(&place);
 }
 
 /* All of it with a server that is a child process. */
 static void test_child(void)
 {
-	struct place place = { .server = NULL };
+	const struct place_options o = { .upstream = "child: {command: [" MCP_FIXTURE_PROGRAM
+						     ", --stdio, --versions=2025-11-25]}",
+					 .engine = "loops: 2" };
+	struct place place;
 	char state[256];
 	int fd;
 
-	MUST(program_start_with(&place.program, &(struct program_file){
-		.pools = "  - {name: tools, protocol: mcp, child: {command: [" MCP_FIXTURE_PROGRAM
-			 ", --stdio, --versions=2025-11-25]}}\n",
-		.routes = "    - {match: {path: /mcp}, pool: tools}\n" }));
+	MUST(place_open(&place, &o));
 	if (suspend(&place, "test_elicitation", state))
 		CHECK(go_on(&place, "test_elicitation", state, ANSWER("1", "response", "yes")) == 200 &&
 		      has("action=accept"));
@@ -752,7 +627,7 @@ static void test_child(void)
 	fd = begin_listen(&place, SUBSCRIBE("1", "\"resourceSubscriptions\":[\"test://a\"]"));
 	CHECK(client_read(fd, "}\n\n", text) && has("\"resourceSubscriptions\":[\"test://a\"]"));
 	close(fd);
-	CHECK(program_stop(&place.program, 15000));
+	place_close(&place);
 }
 
 /* A server that speaks both is used with sessions if the file says so. */
@@ -765,7 +640,7 @@ static void test_pinned(void)
 	      has("\"resultType\":\"complete\""));
 	CHECK(number(&place, MCP_N_sessions_created) == 1);
 	CHECK(number(&place, MCP_N_header_mismatches) == 0);
-	end(&place);
+	place_close(&place);
 }
 
 static const struct tap_test tests[] = {

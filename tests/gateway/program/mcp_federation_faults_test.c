@@ -9,40 +9,44 @@
 #include <unistd.h>
 
 #include "tests/gateway/program/mcp_mock.h"
-#include "tests/gateway/program/program.h"
+#include "tests/gateway/program/mcp_place.h"
 #include "tests/kit/cert.h"
-#include "tests/mcp/fixture.h"
-
-static char text[PROGRAM_TEXT];
 
 /* ---- a gateway in front of two servers: `b` may be one of the test's own */
 
-struct place {
-	struct program program;
-	struct mcp_fixture *a, *b;
-	struct kit_mock *mock;
-};
-
-/* of_pool: options of both pools; of_route: more of the route. */
-static bool launch(struct place *place, const char *of_pool, const char *of_b, const char *of_route)
+/* of_a, of_b: options of the pools; of_route: more of the route. */
+static bool launch(struct place *place, const char *of_a, const char *of_b, const char *of_route)
 {
 	char pools[1024], routes[512];
 
+	if (place->a == NULL || (place->b == NULL && place->mock == NULL))
+		return FAILED("there are servers");
 	snprintf(pools, sizeof pools,
 		 "  - {name: a, protocol: mcp, address: \"%s\", limits: {idle_min: 0}%s}\n"
 		 "  - {name: b, protocol: mcp, address: \"%s\", limits: {idle_min: 0}%s}\n",
-		 mcp_fixture_address(place->a), of_pool,
+		 mcp_fixture_address(place->a), of_a,
 		 place->b != NULL ? mcp_fixture_address(place->b) : kit_mock_address(place->mock), of_b);
 	snprintf(routes, sizeof routes,
 		 "    - {match: {path: /mcp}, federation: [{pool: a}, {pool: b, timeout: 2s}]%s}\n", of_route);
-	return program_start_with(&place->program, &(struct program_file){
+	return place_start(place, &(struct place_options){
 		.engine = "loops: 1", .pools = pools, .routes = routes });
+}
+
+static void open_both(struct place *place, struct mcp_options *a, struct mcp_options *b)
+{
+	*place = (struct place){ .a = mcp_fixture_open(a), .b = mcp_fixture_open(b) };
+}
+
+static void open_mock(struct place *place, struct mcp_options *a, struct mcp_mock *b)
+{
+	*place = (struct place){ .a = mcp_fixture_open(a), .mock = kit_mock_open(
+		&(struct kit_mock_options){ .play = mcp_mock_play, .user = b }) };
 }
 
 static bool begin(struct place *place, struct mcp_options *a, struct mcp_options *b)
 {
-	*place = (struct place){ .a = mcp_fixture_open(a), .b = mcp_fixture_open(b) };
-	return place->a != NULL && place->b != NULL && launch(place, "", "", "");
+	open_both(place, a, b);
+	return launch(place, "", "", "");
 }
 
 static bool begin_mock(struct place *place, struct mcp_options *a, struct mcp_mock *b, const char *era)
@@ -50,95 +54,23 @@ static bool begin_mock(struct place *place, struct mcp_options *a, struct mcp_mo
 	char of_b[64];
 
 	snprintf(of_b, sizeof of_b, ", mcp: {era: %s}", era);
-	*place = (struct place){ .a = mcp_fixture_open(a), .mock = kit_mock_open(
-		&(struct kit_mock_options){ .play = mcp_mock_play, .user = b }) };
-	return place->a != NULL && place->mock != NULL && launch(place, "", of_b, "");
-}
-
-static uint64_t number(struct mcp_fixture *server, enum mcp_number of)
-{
-	return mcp_fixture_number(server, of);
-}
-
-static void end(struct place *place)
-{
-	CHECK(program_stop(&place->program, 15000));
-	CHECK(number(place->a, MCP_N_sessions_open) == 0);
-	mcp_fixture_close(place->a);
-	if (place->b != NULL)
-		CHECK(number(place->b, MCP_N_sessions_open) == 0), mcp_fixture_close(place->b);
-	kit_mock_close(place->mock);
+	open_mock(place, a, b);
+	return launch(place, "", of_b, "");
 }
 
 /* ---- clients */
 
-static int begin_request(const struct place *place, const char *line, const char *fields,
-			 const char *body)
-{
-	int fd = program_connect(&place->program);
-	char request[4096];
-
-	snprintf(request, sizeof request,
-		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%sContent-Length: %zu\r\n\r\n%s", line, fields, strlen(body), body);
-	if (fd >= 0 && !client_send(fd, request))
-		FAILED("a request is sent");
-	return fd;
-}
-
-static int read_answer(int fd)
-{
-	client_read(fd, NULL, text);
-	close(fd);
-	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
-}
-
-static int post(const struct place *place, const char *fields, const char *body)
-{
-	return read_answer(begin_request(place, "POST /mcp", fields, body));
-}
-
-static bool has(const char *what)
-{
-	if (strstr(text, what) != NULL)
-		return true;
-	tap_note("without %s: %.600s", what, text);
-	return false;
-}
-
-static uint32_t count(const char *what)
-{
-	uint32_t found = 0;
-
-	for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
-		found++;
-	return found;
-}
-
-#define REQUEST(id, method, params) \
-	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"" method "\",\"params\":{" params "}}"
-#define CALL(id, tool) REQUEST(id, "tools/call", "\"name\":\"" tool "\",\"arguments\":{}")
-#define INITIALIZE                                                                           \
-	REQUEST("1", "initialize", "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{"     \
-		"\"sampling\":{},\"roots\":{}},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}")
 #define CAN "\"elicitation\":{}"
-#define META                                                                                    \
-	"\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","                  \
-	"\"io.modelcontextprotocol/clientCapabilities\":{" CAN "},"                               \
-	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}"
 
 /* Its fields for requests; more: those that come with each. */
 static bool open_session(const struct place *place, const char *more, char fields[1024])
 {
-	char id[256], *at;
+	char session[512];
 
-	if (post(place, more, INITIALIZE) != 200 || (at = strstr(text, "mcp-session-id: ")) == NULL ||
-	    sscanf(at, "mcp-session-id: %250s", id) != 1) {
-		tap_note("%.300s", text);
-		return FAILED("a session is made");
-	}
-	snprintf(fields, 1024, "%sMcp-Session-Id: %s\r\n", more, id);
+	(void)post(place, more, INITIALIZE("2025-11-25", "\"sampling\":{},\"roots\":{}"));
+	if (!take_session(session))
+		return false;
+	snprintf(fields, 1024, "%s%s", more, session);
 	return true;
 }
 
@@ -148,10 +80,8 @@ static int begin_modern(const struct place *place, const char *method, const cha
 {
 	char fields[1024], body[2048];
 
-	snprintf(fields, sizeof fields, "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: %s\r\n%s", method,
-		 more);
-	snprintf(body, sizeof body,
-		 "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"%s\",\"params\":{%s" META "}}", method, params);
+	snprintf(fields, sizeof fields, MODERN_FIELDS("%s") "%s", method, more);
+	snprintf(body, sizeof body, REQUEST("5", "%s", "%s" META("", CAN)), method, params);
 	return begin_request(place, "POST /mcp", fields, body);
 }
 
@@ -162,9 +92,9 @@ static int begin_modern(const struct place *place, const char *method, const cha
 	"\"tools\":{}},\"ttlMs\":0,\"cacheScope\":\"private\"}"
 
 /* It takes a subscription, and is silent. */
-static bool serve_silent(struct mcp_mock_request *request, void *user)
+static bool serve_silent(struct mcp_mock_request *request, void *of)
 {
-	(void)user;
+	(void)of;
 	if (!mcp_mock_is(request, "subscriptions/listen"))
 		return mcp_mock_result(request, DISCOVERED);
 	(void)kit_mock_drain(request->conn, 60000);
@@ -182,20 +112,20 @@ static void test_silent(void)
 	MUST(begin_mock(&place, &a, &b, "modern"));
 	fd = begin_modern(&place, "subscriptions/listen", "\"notifications\":{\"toolsListChanged\":true},",
 			  "");
-	CHECK(client_read(fd, "}\n\n", text) && has("notifications/subscriptions/acknowledged") &&
-	      has("\"toolsListChanged\":true"));
+	CHECK(client_read(fd, "}\n\n", text) && says("notifications/subscriptions/acknowledged") &&
+	      says("\"toolsListChanged\":true"));
 	CHECK(read_answer(begin_modern(&place, "tools/call",
 				       "\"name\":\"a_test_trigger_tool_change\",\"arguments\":{},",
 				       "Mcp-Name: a_test_trigger_tool_change\r\n")) == 200);
-	CHECK(client_read(fd, "}\n\n", text) && has("notifications/tools/list_changed"));
+	CHECK(client_read(fd, "}\n\n", text) && says("notifications/tools/list_changed"));
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 /* Its list has no end, and each page takes a while. */
-static bool serve_pages(struct mcp_mock_request *request, void *user)
+static bool serve_pages(struct mcp_mock_request *request, void *of)
 {
-	kolk__atomic_u32 *pages = user;
+	kolk__atomic_u32 *pages = of;
 
 	if (!mcp_mock_is(request, "tools/list"))
 		return mcp_mock_result(request, DISCOVERED);
@@ -214,15 +144,15 @@ static void test_pages(void)
 	struct place place;
 
 	MUST(begin_mock(&place, &a, &b, "modern"));
-	CHECK(read_answer(begin_modern(&place, "tools/list", "", "")) == 200 && has("\"a_echo\"") &&
+	CHECK(read_answer(begin_modern(&place, "tools/list", "", "")) == 200 && says("\"a_echo\"") &&
 	      count("\"b_x\"") == 0);
 	CHECK(kolk__load_acquire(&pages) > 0 && kolk__load_acquire(&pages) < 50);
-	end(&place);
+	place_close(&place);
 }
 
-static bool serve_names(struct mcp_mock_request *request, void *user)
+static bool serve_names(struct mcp_mock_request *request, void *of)
 {
-	(void)user;
+	(void)of;
 	if (!mcp_mock_is(request, "tools/list"))
 		return mcp_mock_result(request, DISCOVERED);
 	return mcp_mock_result(request, "{\"tools\":[{\"name\":\"x\",\"inputSchema\":{},\"name\":\"a_echo\"},"
@@ -239,9 +169,9 @@ static void test_names(void)
 
 	MUST(begin_mock(&place, &a, &b, "modern"));
 	CHECK(read_answer(begin_modern(&place, "tools/list", "", "")) == 200);
-	CHECK(has("\"b_y\"") && count("\"b_x\"") == 0 && count("\"b_z\"") == 0);
-	CHECK(count("\"a_echo\"") == 1 && has("\"ttlMs\":0,"));
-	end(&place);
+	CHECK(says("\"b_y\"") && count("\"b_x\"") == 0 && count("\"b_z\"") == 0);
+	CHECK(count("\"a_echo\"") == 1 && says("\"ttlMs\":0,"));
+	place_close(&place);
 }
 
 /* ---- a server that asks its client */
@@ -264,9 +194,9 @@ static bool is_reply(const struct mcp_mock_request *request)
 }
 
 /* Before its list, and before the result of a call, whose questions it asks too often. */
-static bool serve_questions(struct mcp_mock_request *request, void *user)
+static bool serve_questions(struct mcp_mock_request *request, void *of)
 {
-	struct asking *asking = user;
+	struct asking *asking = of;
 	char question[256];
 
 	if (is_reply(request))
@@ -302,17 +232,17 @@ static void test_questions(void)
 
 	MUST(begin_mock(&place, &a, &b, "legacy"));
 	MUST(open_session(&place, "", fields));
-	CHECK(post(&place, fields, REQUEST("2", "tools/list", "")) == 200 && has("\"a_echo\"") &&
-	      has("\"b_x\""));
+	CHECK(post(&place, fields, REQUEST("2", "tools/list", "")) == 200 && says("\"a_echo\"") &&
+	      says("\"b_x\""));
 	CHECK(kolk__load_acquire(&asking.refused) == 1);
-	CHECK(post(&place, fields, CALL("3", "b_x")) == 200 && count("sampling/createMessage") == 64 &&
-	      has("\"id\":3,\"result\""));
+	CHECK(post(&place, fields, CALL("3", "b_x", "")) == 200 && count("sampling/createMessage") == 64 &&
+	      says("\"id\":3,\"result\""));
 	CHECK(kolk__load_acquire(&asking.refused) == 7 && kolk__load_acquire(&asking.answered) == 0);
-	end(&place);
+	place_close(&place);
 }
 
 /* It asks, takes that back, and takes back what it never asked. */
-static bool serve_taken_back(struct mcp_mock_request *request, void *user)
+static bool serve_taken_back(struct mcp_mock_request *request, void *of)
 {
 	static const char *const events[] = {
 		"{\"jsonrpc\":\"2.0\",\"id\":70,\"method\":\"sampling/createMessage\"}",
@@ -320,7 +250,7 @@ static bool serve_taken_back(struct mcp_mock_request *request, void *user)
 		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":70}}",
 	};
 
-	(void)user;
+	(void)of;
 	if (!mcp_mock_is(request, "tools/call"))
 		return mcp_mock_session(request);
 	if (!mcp_mock_stream(request))
@@ -341,12 +271,12 @@ static void test_taken_back(void)
 
 	MUST(begin_mock(&place, &a, &b, "legacy"));
 	MUST(open_session(&place, "", fields));
-	CHECK(post(&place, fields, CALL("2", "b_x")) == 200 && has("\"id\":2,\"result\""));
+	CHECK(post(&place, fields, CALL("2", "b_x", "")) == 200 && says("\"id\":2,\"result\""));
 	asked = strstr(text, "data: {\"jsonrpc\":\"2.0\",\"id\":");
 	MUST(asked != NULL && sscanf(strstr(asked, "\"id\":"), "\"id\":%30[^,]", id) == 1);
 	snprintf(wanted, sizeof wanted, "{\"requestId\":%s}", id);
-	CHECK(count("notifications/cancelled") == 1 && has(wanted));
-	end(&place);
+	CHECK(count("notifications/cancelled") == 1 && says(wanted));
+	place_close(&place);
 }
 
 /* ---- a client that goes, or cancels, while a session is being made again */
@@ -376,15 +306,14 @@ static void test_cancelled(void)
 	int fd;
 
 	MUST(begin_slow(&place, fields));
-	requests = number(place.a, MCP_N_requests);
-	fd = begin_request(&place, "POST /mcp", fields, CALL("\"s\"", "a_echo"));
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_requests) > requests)); /* initialize */
-	CHECK(post(&place, fields, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
-				   "\"params\":{\"requestId\":\"s\"}}") == 202);
+	requests = number(&place, MCP_N_requests);
+	fd = begin_request(&place, "POST /mcp", fields, CALL("\"s\"", "a_echo", ""));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_requests) > requests)); /* initialize */
+	CHECK(post(&place, fields, CANCEL("\"s\"")) == 202);
 	CHECK(read_answer(fd) == 200 && count("\"id\":\"s\"") == 0);
-	CHECK(post(&place, fields, CALL("3", "a_echo")) == 200 && has("\"id\":3,\"result\""));
-	CHECK(number(place.a, MCP_N_tool_calls) == 1);
-	end(&place);
+	CHECK(post(&place, fields, CALL("3", "a_echo", "")) == 200 && says("\"id\":3,\"result\""));
+	CHECK(number(&place, MCP_N_tool_calls) == 1);
+	place_close(&place);
 }
 
 static void test_gone(void)
@@ -397,25 +326,25 @@ static void test_gone(void)
 	MUST(begin_slow(&place, fields));
 	fd = begin_request(&place, "GET /mcp", fields, ""); /* meets the loss */
 	CHECK(client_read(fd, "\r\n\r\n", text));
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_session_unknown) >= 1 &&
-			       number(place.b, MCP_N_get_streams_now) == 1));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_session_unknown) >= 1 &&
+			       number_b(&place, MCP_N_get_streams_now) == 1));
 	close(fd);
-	CHECK(WITHIN_MS(10000, number(place.b, MCP_N_get_streams_now) == 0));
-	requests = number(place.a, MCP_N_requests);
+	CHECK(WITHIN_MS(10000, number_b(&place, MCP_N_get_streams_now) == 0));
+	requests = number(&place, MCP_N_requests);
 	fd = begin_request(&place, "GET /mcp", fields, "");
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_requests) > requests)); /* initialize */
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_requests) > requests)); /* initialize */
 	close(fd);
 	/* The answer to it comes after the session was made. */
-	CHECK(post(&place, fields, REQUEST("2", "tools/list", "")) == 200 && has("\"a_echo\""));
-	CHECK(number(place.b, MCP_N_get_streams_now) == 0);
+	CHECK(post(&place, fields, REQUEST("2", "tools/list", "")) == 200 && says("\"a_echo\""));
+	CHECK(number_b(&place, MCP_N_get_streams_now) == 0);
 	fd = begin_request(&place, "GET /mcp", fields, "");
-	CHECK(client_read(fd, "\r\n\r\n", text) && has(" 200 "));
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_get_streams_now) == 1 &&
-			       number(place.b, MCP_N_get_streams_now) == 1));
-	CHECK(post(&place, fields, CALL("3", "b_test_trigger_tool_change")) == 200);
-	CHECK(client_read(fd, "}\n\n", text) && has("notifications/tools/list_changed"));
+	CHECK(client_read(fd, "\r\n\r\n", text) && says(" 200 "));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_get_streams_now) == 1 &&
+			       number_b(&place, MCP_N_get_streams_now) == 1));
+	CHECK(post(&place, fields, CALL("3", "b_test_trigger_tool_change", "")) == 200);
+	CHECK(client_read(fd, "}\n\n", text) && says("notifications/tools/list_changed"));
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 /* Two servers number their events alike. */
@@ -429,25 +358,24 @@ static void test_events(void)
 	MUST(begin(&place, &o, &o));
 	MUST(open_session(&place, "", fields));
 	fd = begin_request(&place, "GET /mcp", fields, "");
-	CHECK(client_read(fd, "\r\n\r\n", text) && has(" 200 "));
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_get_streams_now) == 1 &&
-			       number(place.b, MCP_N_get_streams_now) == 1));
+	CHECK(client_read(fd, "\r\n\r\n", text) && says(" 200 "));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_get_streams_now) == 1 &&
+			       number_b(&place, MCP_N_get_streams_now) == 1));
 	for (int i = 0; i < 2; i++) {
-		CHECK(post(&place, fields, i == 0 ? CALL("2", "a_test_trigger_tool_change") :
-						    CALL("3", "b_test_trigger_tool_change")) == 200);
+		CHECK(post(&place, fields, i == 0 ? CALL("2", "a_test_trigger_tool_change", "") :
+						    CALL("3", "b_test_trigger_tool_change", "")) == 200);
 		CHECK(client_read(fd, "list_changed", text) && count("\nid: ") == 0);
 	}
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 /* ---- tokens */
 
-static const char *tokens(const struct place *place)
+static const char *tokens_path(void)
 {
 	static char path[96];
 
-	(void)place;
 	snprintf(path, sizeof path, "/tmp/kolk-federation-tokens-%d", (int)getpid());
 	return path;
 }
@@ -457,67 +385,68 @@ static const char *tokens(const struct place *place)
 /* A token that all refuse is refused, whatever is asked; one that one server takes is not. */
 static void test_refused(void)
 {
-	struct mcp_options a = { .listen = "127.0.0.1:0", .versions = "2025-11-25", .tokens = tokens(NULL) };
+	struct mcp_options a = { .listen = "127.0.0.1:0", .versions = "2025-11-25", .tokens = tokens_path() };
 	struct mcp_options b = { .listen = "127.0.0.1:0", .versions = "2026-07-28", .tokens = a.tokens };
 	static const char bearer[] = "Authorization: Bearer one\r\n";
 	static const char *const methods[] = { "server/discover", "tools/list", "subscriptions/listen" };
-	static const char *const bodies[] = { REQUEST("2", "tools/list", ""), CALL("3", "a_echo"),
+	static const char *const bodies[] = { REQUEST("2", "tools/list", ""), CALL("3", "a_echo", ""),
 					      REQUEST("4", "prompts/list", "") };
-	struct place place = { .a = mcp_fixture_open(&a), .b = mcp_fixture_open(&b) };
+	struct place place;
 	char fields[1024];
 
-	MUST(kit_file_write(a.tokens, "one ann\n") && place.a != NULL && place.b != NULL);
+	open_both(&place, &a, &b);
+	MUST(kit_file_write(a.tokens, "one ann\n"));
 	MUST(launch(&place, "", "", PASS) && open_session(&place, bearer, fields));
 	CHECK(post(&place, fields, bodies[0]) == 200 && count("www-authenticate") == 0);
 	MUST(kit_file_write(a.tokens, "two ann\n"));
 	for (size_t i = 0; i < 3; i++) {
 		CHECK(read_answer(begin_modern(&place, methods[i], "\"notifications\":{},", bearer)) == 401 &&
-		      has("www-authenticate: Bearer realm=\"fixture\""));
+		      says("www-authenticate: Bearer realm=\"fixture\""));
 		CHECK(post(&place, fields, bodies[i]) == 401 &&
-		      has("www-authenticate: Bearer realm=\"fixture\""));
+		      says("www-authenticate: Bearer realm=\"fixture\""));
 	}
-	CHECK(read_answer(begin_request(&place, "GET /mcp", fields, "")) == 401 && has("www-authenticate: "));
+	CHECK(read_answer(begin_request(&place, "GET /mcp", fields, "")) == 401 && says("www-authenticate: "));
 	MUST(kit_file_write(a.tokens, "one ann\n"));
 	CHECK(read_answer(begin_request(&place, "DELETE /mcp", fields, "")) == 200);
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_sessions_open) == 0));
-	end(&place);
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_sessions_open) == 0));
+	place_close(&place);
 	unlink(a.tokens);
 }
 
 /* The tokens of a pool are another principal's: what was made with one before ends at once. */
 static void test_rotated(void)
 {
-	struct mcp_options a = { .listen = "127.0.0.1:0", .versions = "2025-11-25", .tokens = tokens(NULL) };
+	struct mcp_options a = { .listen = "127.0.0.1:0", .versions = "2025-11-25", .tokens = tokens_path() };
 	struct mcp_options b = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
-	struct place place = { .a = mcp_fixture_open(&a), .b = mcp_fixture_open(&b) };
+	struct place place;
 	/* {"iss":"i","sub":"ann"}, and "bob" */
 	static const char *const shown[] = { "e30.eyJpc3MiOiJpIiwic3ViIjoiYW5uIn0.c2ln",
 					     "e30.eyJpc3MiOiJpIiwic3ViIjoiYm9iIn0.c2ln" };
 	char fields[1024], path[128], next[160], pool[256], lines[512];
 
-	MUST(place.a != NULL && place.b != NULL);
+	open_both(&place, &a, &b);
 	snprintf(lines, sizeof lines, "%s ann\n%s bob\n", shown[0], shown[1]);
 	snprintf(path, sizeof path, "%s.shown", a.tokens);
 	snprintf(next, sizeof next, "%s.next", path);
 	snprintf(pool, sizeof pool, ", mcp: {token_file: %s}", path);
 	MUST(kit_file_write(a.tokens, lines) && kit_file_write(path, shown[0]));
 	MUST(launch(&place, pool, "", "") && open_session(&place, "", fields));
-	CHECK(post(&place, fields, CALL("2", "a_echo")) == 200);
+	CHECK(post(&place, fields, CALL("2", "a_echo", "")) == 200);
 	MUST(kit_file_write(next, shown[1]) && rename(next, path) == 0);
-	CHECK(post(&place, fields, CALL("3", "a_echo")) == 200 && has("\"id\":3,\"result\""));
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_sessions_open) == 1));
-	CHECK(number(place.a, MCP_N_sessions_created) == 2);
-	end(&place);
+	CHECK(post(&place, fields, CALL("3", "a_echo", "")) == 200 && says("\"id\":3,\"result\""));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_sessions_open) == 1));
+	CHECK(number(&place, MCP_N_sessions_created) == 2);
+	place_close(&place);
 	unlink(a.tokens);
 	unlink(path);
 }
 
 /* A call that asks its client, and whose stream breaks off; the token is refused when it goes on. */
-static bool serve_expired(struct mcp_mock_request *request, void *user)
+static bool serve_expired(struct mcp_mock_request *request, void *of)
 {
 	static const char asked[] = "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"elicitation/create\","
 				    "\"params\":{\"message\":\"m\"}}";
-	kolk__atomic_u32 *refused = user;
+	kolk__atomic_u32 *refused = of;
 
 	if (mcp_mock_is(request, "server/discover"))
 		return mcp_mock_status(request, "404 Not Found", "");
@@ -540,21 +469,21 @@ static void test_expired(void)
 	static const char fields[] = "Authorization: Bearer one\r\nMcp-Name: b_x\r\n";
 	kolk__atomic_u32 refused = { 0 };
 	struct mcp_mock b = { .serve = serve_expired, .user = &refused };
-	struct place place = { .a = mcp_fixture_open(&a), .mock = kit_mock_open(
-		&(struct kit_mock_options){ .play = mcp_mock_play, .user = &b }) };
+	struct place place;
 	char params[1024], state[256], *at;
 
-	MUST(place.a != NULL && place.mock != NULL && launch(&place, "", ", mcp: {era: legacy}", PASS));
+	open_mock(&place, &a, &b);
+	MUST(launch(&place, "", ", mcp: {era: legacy}", PASS));
 	CHECK(read_answer(begin_modern(&place, "tools/call", "\"name\":\"b_x\",\"arguments\":{},", fields)) ==
-	      200 && has("input_required"));
+	      200 && says("input_required"));
 	at = strstr(text, "\"requestState\":\"");
 	MUST(at != NULL && sscanf(at, "\"requestState\":\"%250[^\"]", state) == 1);
 	CHECK(WITHIN_MS(10000, kolk__load_acquire(&refused) >= 1));
 	snprintf(params, sizeof params, "\"name\":\"b_x\",\"arguments\":{},\"requestState\":\"%s\","
 					"\"inputResponses\":{\"1\":{\"action\":\"decline\"}},", state);
 	CHECK(read_answer(begin_modern(&place, "tools/call", params, fields)) == 401 &&
-	      has("www-authenticate: Bearer realm=\"suspended\""));
-	end(&place);
+	      says("www-authenticate: Bearer realm=\"suspended\""));
+	place_close(&place);
 }
 
 static const struct tap_test tests[] = {

@@ -6,47 +6,37 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
-#include "tests/mcp/fixture.h"
-
-static __thread char text[PROGRAM_TEXT];
+#include "tests/gateway/program/mcp_place.h"
 
 /* ---- a gateway in front of two servers */
-
-struct place {
-	struct program program;
-	struct mcp_fixture *a, *b;
-};
 
 static const char route[] = "    - {match: {path: /mcp}, federation: [{pool: a}, {pool: second, prefix: b}]}\n"
 			    "    - {match: {path: /other}, federation: [{pool: a}]}\n";
 
-static void print_pools(const struct place *place, char pools[1024])
+/* What the program is with these routes. */
+static struct place_options options_with(const struct place *place, const char *routes)
 {
-	snprintf(pools, 1024,
+	static char pools[1024];
+
+	snprintf(pools, sizeof pools,
 		 "  - {name: a, protocol: mcp, address: \"%s\", limits: {idle_min: 0}}\n"
-		 "  - {name: second, protocol: mcp, address: \"%s\", limits: {idle_min: 0}}\n"
-		 "admin: {listen: \"unix:/tmp/kolk-mcp-federation-%d.sock\"}\n",
-		 mcp_fixture_address(place->a), mcp_fixture_address(place->b), (int)getpid());
+		 "  - {name: second, protocol: mcp, address: \"%s\", limits: {idle_min: 0}}\n",
+		 mcp_fixture_address(place->a), mcp_fixture_address(place->b));
+	return (struct place_options){ .pools = pools, .routes = routes, .users = true, .admin = true };
 }
 
 static bool begin(struct place *place, const struct mcp_options *a, const struct mcp_options *b)
 {
-	char pools[1024];
+	struct place_options o;
 
-	place->a = mcp_fixture_open(a);
-	place->b = mcp_fixture_open(b);
+	*place = (struct place){ .a = mcp_fixture_open(a), .b = mcp_fixture_open(b) };
 	if (place->a == NULL || place->b == NULL)
 		return FAILED("there are servers");
-	print_pools(place, pools);
-	return program_start_with(&place->program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .routes = route,
-		.gateway = "  tenants: {from: header, header: x-user}\n"
-			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" });
+	o = options_with(place, route);
+	return place_start(place, &o);
 }
 
 static bool begin_both(struct place *place)
@@ -55,107 +45,26 @@ static bool begin_both(struct place *place)
 		     &(struct mcp_options){ .listen = "127.0.0.1:0", .versions = "2026-07-28" });
 }
 
-static uint64_t number(struct mcp_fixture *server, enum mcp_number of)
+static bool reload(struct place *place, const char *routes)
 {
-	return mcp_fixture_number(server, of);
-}
+	const struct place_options o = options_with(place, routes);
 
-static void check_server(struct mcp_fixture *server)
-{
-	CHECK(number(server, MCP_N_sessions_open) == 0 && number(server, MCP_N_calls_now) == 0);
-	CHECK(number(server, MCP_N_leaks) == 0 && number(server, MCP_N_duplicate_ids) == 0);
-	CHECK(number(server, MCP_N_header_mismatches) == 0);
-	mcp_fixture_close(server);
-}
-
-static void end(struct place *place)
-{
-	CHECK(program_stop(&place->program, 15000));
-	check_server(place->a);
-	check_server(place->b);
+	return place_configure(place, &o) && program_reload(&place->program);
 }
 
 /* ---- clients */
 
-static __thread const char *user = "ann";
-
-/* A request on a connection of its own, which may be another loop's. */
-static int begin_request(const struct place *place, const char *line, const char *fields,
-			 const char *body)
-{
-	char request[8192];
-	int fd = program_connect(&place->program);
-
-	snprintf(request, sizeof request,
-		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: %s\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%sContent-Length: %zu\r\n\r\n%s", line, user, fields, strlen(body), body);
-	if (fd >= 0 && !client_send(fd, request))
-		FAILED("a request is sent");
-	return fd;
-}
-
-static int status(void)
-{
-	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
-}
-
-static int ask(const struct place *place, const char *line, const char *fields, const char *body)
-{
-	int fd = begin_request(place, line, fields, body);
-
-	client_read(fd, NULL, text);
-	close(fd);
-	return status();
-}
-
-static bool has(const char *what)
-{
-	return strstr(text, what) != NULL;
-}
-
-static uint32_t count(const char *what)
-{
-	uint32_t found = 0;
-
-	for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
-		found++;
-	return found;
-}
-
-#define INITIALIZE                                                                                 \
-	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
-	"\"2025-06-18\",\"capabilities\":{\"sampling\":{},\"elicitation\":{}},"                     \
-	"\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}"
-#define REQUEST(id, method, params) \
-	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"" method "\",\"params\":{" params "}}"
-#define CALL(id, tool, arguments) \
-	REQUEST(id, "tools/call", "\"name\":\"" tool "\",\"arguments\":{" arguments "}")
+#define ASKED "\"sampling\":{},\"elicitation\":{}"
 
 /* Its fields for requests. */
 static bool open_session(const struct place *place, char fields[512])
 {
-	char id[256], *at;
-
-	if (ask(place, "POST /mcp", "", INITIALIZE) != 200 ||
-	    (at = strstr(text, "mcp-session-id: ")) == NULL ||
-	    sscanf(at, "mcp-session-id: %250s", id) != 1) {
-		tap_note("%.300s", text);
-		return FAILED("a session is made");
-	}
-	snprintf(fields, 512, "Mcp-Session-Id: %s\r\nMcp-Protocol-Version: 2025-06-18\r\n", id);
+	(void)post(place, "", INITIALIZE("2025-06-18", ASKED));
+	if (!take_session(fields))
+		return false;
+	strcat(fields, "Mcp-Protocol-Version: 2025-06-18\r\n");
 	return true;
 }
-
-static int post(const struct place *place, const char *fields, const char *body)
-{
-	return ask(place, "POST /mcp", fields, body);
-}
-
-#define META                                                                                \
-	"\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","              \
-	"\"io.modelcontextprotocol/clientCapabilities\":{\"sampling\":{},\"elicitation\":{}}," \
-	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}"
 
 /* params: members, each with a comma behind. */
 static int begin_modern(const struct place *place, const char *method, const char *name,
@@ -163,21 +72,14 @@ static int begin_modern(const struct place *place, const char *method, const cha
 {
 	char fields[512], body[4096];
 
-	snprintf(fields, sizeof fields, "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: %s\r\n%s%s%s",
-		 method, name != NULL ? "Mcp-Name: " : "", name != NULL ? name : "",
-		 name != NULL ? "\r\n" : "");
-	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"%s\",\"params\":{%s" META
-				    "}}", method, params);
+	modern_fields(fields, method, name);
+	snprintf(body, sizeof body, REQUEST("5", "%s", "%s" META("", ASKED)), method, params);
 	return begin_request(place, "POST /mcp", fields, body);
 }
 
 static int modern(const struct place *place, const char *method, const char *name, const char *params)
 {
-	int fd = begin_modern(place, method, name, params);
-
-	client_read(fd, NULL, text);
-	close(fd);
-	return status();
+	return read_answer(begin_modern(place, method, name, params));
 }
 
 /* ---- what both kinds of clients see */
@@ -206,8 +108,7 @@ static void test_session(void)
 	CHECK(has("\"protocolVersion\":\"2025-06-18\"") && has("\"name\":\"kolk-gateway\""));
 	CHECK(has("\"tools\":{\"listChanged\":true}") && has("\"prompts\":{") && has("\"resources\":{"));
 	CHECK(has("\"instructions\":\"a: ") && has("\\n\\nb: "));
-	CHECK(post(&place, fields,
-		   "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}") == 202);
+	CHECK(post(&place, fields, INITIALIZED) == 202);
 	(void)post(&place, fields, REQUEST("2", "tools/list", ""));
 	check_names("name", "_", "echo");
 	(void)post(&place, fields, REQUEST("3", "prompts/list", ""));
@@ -218,10 +119,10 @@ static void test_session(void)
 	check_names("uriTemplate", "+", "test://template/{id}/data");
 
 	CHECK(post(&place, fields, CALL("\"x\"", "a_echo", "\"nonce\":\"n1\"")) == 200);
-	CHECK(has("\"id\":\"x\"") && has("n1") && number(place.a, MCP_N_tool_calls) == 1);
+	CHECK(has("\"id\":\"x\"") && has("n1") && number(&place, MCP_N_tool_calls) == 1);
 	CHECK(post(&place, fields, CALL("7", "b_echo", "\"nonce\":\"n2\"")) == 200 && has("n2"));
 	CHECK(post(&place, fields, CALL("8", "\\u0062_\\u0065cho", "\"nonce\":\"n3\"")) == 200 && has("n3"));
-	CHECK(number(place.a, MCP_N_tool_calls) == 1 && number(place.b, MCP_N_tool_calls) == 2);
+	CHECK(number(&place, MCP_N_tool_calls) == 1 && number_b(&place, MCP_N_tool_calls) == 2);
 	CHECK(post(&place, fields, REQUEST("9", "prompts/get", "\"name\":\"b_test_simple_prompt\"")) == 200 &&
 	      has("simple prompt for testing"));
 	CHECK(post(&place, fields, REQUEST("9", "resources/read", "\"uri\":\"a+test://static-text\"")) == 200 &&
@@ -238,9 +139,9 @@ static void test_session(void)
 	CHECK(post(&place, fields, REQUEST("12", "no/such", "")) == 200 && has("-32601"));
 	CHECK(post(&place, fields, REQUEST("13", "tools/list", "\"cursor\":\"4\"")) == 200 && has("-32602"));
 	CHECK(ask(&place, "DELETE /mcp", fields, "") == 200);
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_sessions_deleted) == 1));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_sessions_deleted) == 1));
 	CHECK(post(&place, fields, CALL("14", "a_echo", "")) == 404);
-	end(&place);
+	place_close(&place);
 }
 
 static void test_modern(void)
@@ -263,13 +164,13 @@ static void test_modern(void)
 	      200 && has("n1") && has("\"resultType\":\"complete\""));
 	CHECK(modern(&place, "tools/call", "b_echo", "\"name\":\"b_echo\",\"arguments\":{\"nonce\":\"n2\"},") ==
 	      200 && has("n2") && has("\"resultType\":\"complete\""));
-	CHECK(number(place.a, MCP_N_tool_calls) == 1 && number(place.b, MCP_N_tool_calls) == 1);
+	CHECK(number(&place, MCP_N_tool_calls) == 1 && number_b(&place, MCP_N_tool_calls) == 1);
 	CHECK(modern(&place, "tools/call", "a_echo", "\"name\":\"b_echo\",\"arguments\":{},") == 400 &&
 	      has("-32020"));
 	CHECK(modern(&place, "resources/read", "b+test://static-text", "\"uri\":\"b+test://static-text\",") ==
 	      200 && has("static text resource"));
 	CHECK(modern(&place, "no/such", NULL, "") == 404 && has("-32601"));
-	end(&place);
+	place_close(&place);
 }
 
 /* Names that are nobody's reach no server. */
@@ -303,8 +204,8 @@ static void test_unknown(void)
 	      has("-32602"));
 	CHECK(modern(&place, "resources/read", "test://static-text", "\"uri\":\"test://static-text\",") ==
 	      200 && has("-32602"));
-	CHECK(number(place.a, MCP_N_tool_calls) == 0 && number(place.b, MCP_N_tool_calls) == 0);
-	end(&place);
+	CHECK(number(&place, MCP_N_tool_calls) == 0 && number_b(&place, MCP_N_tool_calls) == 0);
+	place_close(&place);
 }
 
 /* All pages of both are on one, and each once. */
@@ -330,7 +231,7 @@ static void test_pages(void)
 		CHECK(count("\"uri\":\"a+") > 3 && count("\"uri\":\"a+") == count("\"uri\":\"b+"));
 		CHECK(page == 0 || count("\"uri\":\"a+") == uris);
 		uris = count("\"uri\":\"a+");
-		end(&place);
+		place_close(&place);
 	}
 }
 
@@ -350,15 +251,15 @@ static void test_kept(void)
 		check_names("name", "_", "echo");
 		CHECK(has("\"cacheScope\":\"private\"") && !has("\"ttlMs\":0") && !has("\"ttlMs\":36"));
 		if (i == 0) {
-			asked_a = number(place.a, MCP_N_requests);
-			asked_b = number(place.b, MCP_N_requests);
+			asked_a = number(&place, MCP_N_requests);
+			asked_b = number_b(&place, MCP_N_requests);
 		}
 	}
-	CHECK(number(place.a, MCP_N_requests) == asked_a && number(place.b, MCP_N_requests) == asked_b);
+	CHECK(number(&place, MCP_N_requests) == asked_a && number_b(&place, MCP_N_requests) == asked_b);
 	user = "bob";
 	(void)modern(&place, "tools/list", NULL, "");
 	check_names("name", "_", "echo");
-	CHECK(number(place.a, MCP_N_requests) == asked_a && number(place.b, MCP_N_requests) == asked_b + 1);
+	CHECK(number(&place, MCP_N_requests) == asked_a && number_b(&place, MCP_N_requests) == asked_b + 1);
 	user = "ann";
 	/* One that says its list changed is asked again. */
 	fd = begin_modern(&place, "subscriptions/listen", NULL,
@@ -367,31 +268,16 @@ static void test_kept(void)
 	CHECK(modern(&place, "tools/call", "a_test_trigger_tool_change",
 		     "\"name\":\"a_test_trigger_tool_change\",\"arguments\":{},") == 200);
 	CHECK(client_read(fd, "}\n\n", text) && has("notifications/tools/list_changed"));
-	asked_a = number(place.a, MCP_N_requests);
-	asked_b = number(place.b, MCP_N_requests);
+	asked_a = number(&place, MCP_N_requests);
+	asked_b = number_b(&place, MCP_N_requests);
 	(void)modern(&place, "tools/list", NULL, "");
 	check_names("name", "_", "echo");
-	CHECK(number(place.a, MCP_N_requests) == asked_a + 1 && number(place.b, MCP_N_requests) == asked_b);
+	CHECK(number(&place, MCP_N_requests) == asked_a + 1 && number_b(&place, MCP_N_requests) == asked_b);
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 /* ---- a server that does not answer hides what it has, and nothing else */
-
-static void read_status(const char *member)
-{
-	char command[256];
-	FILE *out;
-
-	snprintf(command, sizeof command, "curl -s -m 20 --unix-socket /tmp/kolk-mcp-federation-%d.sock "
-					  "http://kolk/api/pool-status", (int)getpid());
-	out = popen(command, "r");
-	text[out != NULL ? fread(text, 1, sizeof text - 1, out) : 0] = '\0';
-	CHECK(out != NULL && pclose(out) == 0);
-	if (!has(member))
-		tap_note("%.2000s", text);
-	CHECK(has(member));
-}
 
 static void test_down(void)
 {
@@ -402,7 +288,7 @@ static void test_down(void)
 	MUST(begin_both(&place));
 	snprintf(address, sizeof address, "%s", mcp_fixture_address(place.b));
 	back.listen = address;
-	check_server(place.b);
+	place_server_close(&place, place.b);
 	MUST(open_session(&place, fields));
 	(void)post(&place, fields, REQUEST("2", "tools/list", ""));
 	CHECK(status() == 200 && has("\"name\":\"a_echo\"") && !has("\"name\":\"b_"));
@@ -412,7 +298,7 @@ static void test_down(void)
 	      !has("\"name\":\"b_"));
 	CHECK(modern(&place, "server/discover", NULL, "") == 200 && has("\"tools\":{"));
 	CHECK(program_says(&place.program, "federation /mcp: what second has is left out: "));
-	read_status("\"federations\":[{\"route\":\"");
+	MUST(place_get(&place, "/api/pool-status", text) && says("\"federations\":[{\"route\":\""));
 	CHECK(has("{\"pool\":\"a\",\"prefix\":\"a\",\"state\":\"up\",") &&
 	      has("{\"pool\":\"second\",\"prefix\":\"b\",\"state\":\"down\","));
 	/* The same clients have it again when it is back. */
@@ -422,7 +308,7 @@ static void test_down(void)
 			       has("\"name\":\"b_echo\"")));
 	CHECK(post(&place, fields, CALL("6", "b_echo", "\"nonce\":\"n2\"")) == 200 && has("n2"));
 	CHECK(program_says(&place.program, "federation /mcp: second answers again"));
-	end(&place);
+	place_close(&place);
 }
 
 /* A session that a server lost is made again; the client's goes on. */
@@ -437,12 +323,12 @@ static void test_lost(void)
 	MUST(open_session(&place, fields));
 	for (int i = 0; i < 8; i++)
 		CHECK(post(&place, fields, CALL("1", "a_echo", "\"nonce\":\"again\"")) == 200 && has("again"));
-	CHECK(number(place.a, MCP_N_sessions_lost) >= 2 && number(place.a, MCP_N_tool_calls) == 8);
+	CHECK(number(&place, MCP_N_sessions_lost) >= 2 && number(&place, MCP_N_tool_calls) == 8);
 	CHECK(post(&place, fields, CALL("2", "b_counter", "\"owner\":\"x\"")) == 200 && has("\\\"count\\\":1"));
 	CHECK(post(&place, fields, CALL("3", "a_echo", "\"nonce\":\"anew\"")) == 200 && has("anew"));
 	CHECK(post(&place, fields, CALL("4", "b_counter", "\"owner\":\"x\"")) == 200 && has("\\\"count\\\":2"));
-	CHECK(number(place.a, MCP_N_sessions_created) >= 2 && number(place.b, MCP_N_sessions_created) == 1);
-	end(&place);
+	CHECK(number(&place, MCP_N_sessions_created) >= 2 && number_b(&place, MCP_N_sessions_created) == 1);
+	place_close(&place);
 }
 
 /* ---- calls */
@@ -461,7 +347,7 @@ static void test_progress(void)
 		CHECK(post(&place, fields, body) == 200 && has("\"id\":7,\"result\""));
 		CHECK(has("text/event-stream") && count("\"progressToken\":\"mine\"") >= 3);
 	}
-	end(&place);
+	place_close(&place);
 }
 
 static void test_cancel(void)
@@ -477,23 +363,22 @@ static void test_cancel(void)
 
 		snprintf(body, sizeof body, CALL("\"s\"", "%s_slow", "\"ms\":60000"), i == 0 ? "a" : "b");
 		fd = begin_request(&place, "POST /mcp", fields, body);
-		CHECK(WITHIN_MS(10000, number(server, MCP_N_calls_now) == 1));
-		CHECK(post(&place, fields, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
-					   "\"params\":{\"requestId\":\"s\"}}") == 202);
-		CHECK(WITHIN_MS(10000, number(server, MCP_N_calls_now) == 0));
+		CHECK(WITHIN_MS(10000, mcp_fixture_number(server, MCP_N_calls_now) == 1));
+		CHECK(post(&place, fields, CANCEL("\"s\"")) == 202);
+		CHECK(WITHIN_MS(10000, mcp_fixture_number(server, MCP_N_calls_now) == 0));
 		CHECK(client_read(fd, NULL, text) && status() == 200 && !has("\"id\":\"s\""));
 		close(fd);
 	}
-	CHECK(number(place.a, MCP_N_cancels_notified) == 1 && number(place.b, MCP_N_cancels_disconnect) == 1);
+	CHECK(number(&place, MCP_N_cancels_notified) == 1 && number_b(&place, MCP_N_cancels_disconnect) == 1);
 	fd = begin_modern(&place, "tools/call", "a_slow", "\"name\":\"a_slow\",\"arguments\":{\"ms\":60000},");
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_calls_now) == 1));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 1));
 	close(fd); /* that cancels it */
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_cancels_notified) == 2));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_cancels_notified) == 2));
 	fd = begin_modern(&place, "tools/call", "b_slow", "\"name\":\"b_slow\",\"arguments\":{\"ms\":60000},");
-	CHECK(WITHIN_MS(10000, number(place.b, MCP_N_calls_now) == 1));
+	CHECK(WITHIN_MS(10000, number_b(&place, MCP_N_calls_now) == 1));
 	close(fd);
-	CHECK(WITHIN_MS(10000, number(place.b, MCP_N_cancels_disconnect) == 2));
-	end(&place);
+	CHECK(WITHIN_MS(10000, number_b(&place, MCP_N_cancels_disconnect) == 2));
+	place_close(&place);
 }
 
 /* Both servers ask at once; each gets the answer to its own question. */
@@ -525,7 +410,7 @@ static void test_questions(void)
 										    "\"id\":6,\"result\""));
 		close(fds[i]);
 	}
-	end(&place);
+	place_close(&place);
 }
 
 /* What a server asks of a client that has no session: the call goes on at the same server. */
@@ -556,28 +441,25 @@ static void test_input_required(void)
 			 (int)strcspn(at + 18, "\""), at + 18);
 		CHECK(modern(&place, "tools/call", tool, params) == 200 && has("the answer"));
 	}
-	end(&place);
+	place_close(&place);
 }
 
 /* Messages of an array go each their own way. */
 static void test_array(void)
 {
 	struct place place;
-	char fields[512], id[256], *at;
+	char fields[512];
 
 	MUST(begin_both(&place));
-	CHECK(post(&place, "", REQUEST("1", "initialize", "\"protocolVersion\":\"2025-03-26\","
-		   "\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}")) == 200);
-	at = strstr(text, "mcp-session-id: ");
-	MUST(at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1);
-	snprintf(fields, sizeof fields, "Mcp-Session-Id: %s\r\n", id);
+	CHECK(post(&place, "", INITIALIZE("2025-03-26", "")) == 200);
+	MUST(take_session(fields));
 	CHECK(post(&place, fields, "[" CALL("1", "a_echo", "\"nonce\":\"n1\"") ","
 		   CALL("2", "b_echo", "\"nonce\":\"n2\"") "," REQUEST("3", "tools/list", "") ","
 		   CALL("4", "echo", "") "," REQUEST("5", "ping", "") "]") == 200);
 	CHECK(has("\"id\":1,\"result\"") && has("n1") && has("\"id\":2,\"result\"") && has("n2"));
 	CHECK(has("\"id\":3,\"result\"") && has("\"name\":\"b_echo\"") && has("\"id\":4,\"error\"") &&
 	      has("\"id\":5,\"result\""));
-	end(&place);
+	place_close(&place);
 }
 
 /* ---- many at once, whose sessions end while servers are asked */
@@ -659,7 +541,7 @@ static void test_many(void)
 		pthread_join(threads[i], NULL);
 		CHECK(!clients[i].failed);
 	}
-	end(&place);
+	place_close(&place);
 }
 
 /* ---- streams that listen */
@@ -674,8 +556,8 @@ static void test_listen(void)
 	MUST(open_session(&place, fields));
 	fd = begin_request(&place, "GET /mcp", fields, "");
 	CHECK(client_read(fd, "\r\n\r\n", text) && status() == 200 && has("text/event-stream"));
-	CHECK(WITHIN_MS(10000, number(place.a, MCP_N_get_streams_now) == 1 &&
-			       number(place.b, MCP_N_listen_streams_now) == 1));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_get_streams_now) == 1 &&
+			       number_b(&place, MCP_N_listen_streams_now) == 1));
 	CHECK(ask(&place, "GET /mcp", fields, "") == 409);
 	CHECK(post(&place, fields, CALL("2", "b_test_trigger_tool_change", "")) == 200);
 	CHECK(client_read(fd, "}\n\n", text) && has("notifications/tools/list_changed"));
@@ -687,7 +569,7 @@ static void test_listen(void)
 	kill(place.program.pid, SIGTERM);
 	CHECK(client_read(fd, "0\r\n\r\n", text)); /* its end is the end of a whole answer */
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 static void test_subscription(void)
@@ -709,7 +591,7 @@ static void test_subscription(void)
 	kill(place.program.pid, SIGTERM);
 	CHECK(client_read(fd, "0\r\n\r\n", text) && has("\"id\":5,\"result\":"));
 	close(fd);
-	end(&place);
+	place_close(&place);
 }
 
 /* ---- whose it is */
@@ -728,34 +610,25 @@ static void test_tenants(void)
 	user = "ann";
 	CHECK(post(&place, ann, CALL("1", "a_counter", "\"owner\":\"ann\"")) == 200 && has("\\\"count\\\":1"));
 	CHECK(ask(&place, "POST /other", ann, CALL("1", "a_echo", "")) == 404);
-	CHECK(number(place.a, MCP_N_sessions_created) == 2);
-	end(&place);
+	CHECK(number(&place, MCP_N_sessions_created) == 2);
+	place_close(&place);
 }
 
 static void test_reload(void)
 {
 	static const char other[] = "    - {match: {path: /mcp}, federation: [{pool: second, prefix: c}]}\n";
-	char fields[512], pools[1024];
+	char fields[512];
 	struct place place;
 
 	MUST(begin_both(&place));
 	MUST(open_session(&place, fields));
-	print_pools(&place, pools);
-	MUST(program_configure_with(&place.program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .routes = route,
-		.gateway = "  tenants: {from: header, header: x-user}\n"
-			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" }));
-	CHECK(program_reload(&place.program));
+	CHECK(reload(&place, route));
 	CHECK(post(&place, fields, CALL("1", "a_echo", "\"nonce\":\"kept\"")) == 200 && has("kept"));
-	MUST(program_configure_with(&place.program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .routes = other,
-		.gateway = "  tenants: {from: header, header: x-user}\n"
-			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" }));
-	CHECK(program_reload(&place.program));
+	CHECK(reload(&place, other));
 	CHECK(post(&place, fields, CALL("2", "a_echo", "")) == 404);
 	MUST(open_session(&place, fields));
 	CHECK(post(&place, fields, CALL("3", "c_echo", "\"nonce\":\"anew\"")) == 200 && has("anew"));
-	end(&place);
+	place_close(&place);
 }
 
 /* Rules are for the names that clients know, kept lists among them. */
@@ -768,16 +641,11 @@ static void test_denied(void)
 		"            tools_tenants: [{name: bob, deny: [\"b_echo\"]}]}\n";
 	static const char *const denied[] = { "a_counter", "b_counter", "b\\u005fcounter", "counter",
 					      "echo", "e_echo" };
-	char pools[1024], fields[512], body[256];
+	char fields[512], body[256];
 	struct place place;
 
 	MUST(begin_both(&place));
-	print_pools(&place, pools);
-	MUST(program_configure_with(&place.program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .routes = denying,
-		.gateway = "  tenants: {from: header, header: x-user}\n"
-			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" }));
-	MUST(program_reload(&place.program));
+	MUST(reload(&place, denying));
 	MUST(open_session(&place, fields));
 	for (int i = 0; i < 2; i++) {
 		CHECK(post(&place, fields, REQUEST("2", "tools/list", "")) == 200);
@@ -791,7 +659,7 @@ static void test_denied(void)
 	}
 	CHECK(modern(&place, "tools/call", "b_counter", "\"name\":\"b_counter\",\"arguments\":{},") ==
 		      200 && has("-32602"));
-	CHECK(number(place.a, MCP_N_tool_calls) == 0 && number(place.b, MCP_N_tool_calls) == 0);
+	CHECK(number(&place, MCP_N_tool_calls) == 0 && number_b(&place, MCP_N_tool_calls) == 0);
 	CHECK(post(&place, fields, CALL("4", "a_echo", "\"nonce\":\"n1\"")) == 200 && has("n1"));
 	CHECK(post(&place, fields, CALL("5", "b_echo", "\"nonce\":\"n2\"")) == 200 && has("n2"));
 	user = "bob";
@@ -799,9 +667,9 @@ static void test_denied(void)
 	CHECK(post(&place, fields, REQUEST("6", "tools/list", "")) == 200 && has("\"a_echo\"") &&
 	      !has("\"b_echo\""));
 	CHECK(post(&place, fields, CALL("7", "b_echo", "\"nonce\":\"n3\"")) == 200 && has("-32602"));
-	CHECK(number(place.b, MCP_N_tool_calls) == 1);
+	CHECK(number_b(&place, MCP_N_tool_calls) == 1);
 	user = "ann";
-	end(&place);
+	place_close(&place);
 }
 
 static const struct tap_test tests[] = {

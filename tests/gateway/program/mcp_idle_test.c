@@ -1,60 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mcp_idle_test.c - what a stream of events on which nothing happens costs the gateway: memory of both
  * its sides, counted from the outside. */
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
-#include "tests/mcp/fixture.h"
+#include "tests/gateway/program/mcp_place.h"
 
 /* The first ones take what loops keep for the next requests; the others are counted. */
 enum { FIRST = 20, COUNTED = 80, SESSION_BYTES_MAX = 13000, SUBSCRIPTION_BYTES_MAX = 12000 };
 
-static char text[PROGRAM_TEXT];
-
-struct place {
-	struct program program;
-	struct mcp_fixture *server;
-	int streams[FIRST + COUNTED];
+struct streams {
+	struct place place;
+	int fds[FIRST + COUNTED];
 };
 
-static bool begin(struct place *place, const char *versions)
+static bool begin(struct streams *streams, const char *versions)
 {
-	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = versions };
-	char pools[512];
-
-	place->server = mcp_fixture_open(&o);
-	if (place->server == NULL)
-		return FAILED("there is a server");
-	snprintf(pools, sizeof pools,
-		 "  - {name: tools, protocol: mcp, address: \"%s\", limits: {connections_max: 1000, "
-		 "idle_min: 0}, mcp: {sessions_max: 1000}}\n", mcp_fixture_address(place->server));
-	return program_start_with(&place->program, &(struct program_file){
-		.engine = "loops: 1, connections_max: 2000, tenant_connections_max: unlimited",
-		.pools = pools, .counted = true, .routes = "    - {match: {path: /mcp}, pool: tools}\n" });
+	return place_open(&streams->place, &(struct place_options){
+		.server.versions = versions, .counted = true, .mcp = "sessions_max: 1000",
+		.pool = "limits: {connections_max: 1000, idle_min: 0}",
+		.engine = "loops: 1, connections_max: 2000, tenant_connections_max: unlimited" });
 }
 
-static void end(struct place *place)
+static void end(struct streams *streams)
 {
-	CHECK(program_stop(&place->program, 15000));
+	place_close(&streams->place);
 	for (int i = 0; i < FIRST + COUNTED; i++)
-		close(place->streams[i]);
-	mcp_fixture_close(place->server);
+		close(streams->fds[i]);
 }
 
-/* A request on a connection of its own; its answer is there up to this. */
-static int ask(const struct place *place, const char *line, const char *fields, const char *body,
-	       const char *until)
+/* A request whose answer is there up to this. */
+static int ask_until(const struct place *place, const char *line, const char *fields,
+		     const char *body, const char *until)
 {
-	int fd = program_connect(&place->program);
-	char request[4096];
+	int fd = begin_request(place, line, fields, body);
 
-	snprintf(request, sizeof request,
-		 "%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-		 "Accept: application/json, text/event-stream\r\n%sContent-Length: %zu\r\n\r\n%s", line,
-		 fields, strlen(body), body);
-	if (fd < 0 || !client_send(fd, request) || !client_read(fd, until, text))
+	if (!client_read(fd, until, text))
 		FAILED("a request is answered");
 	return fd;
 }
@@ -62,45 +42,35 @@ static int ask(const struct place *place, const char *line, const char *fields, 
 /* A session, and its stream. */
 static int open_session(const struct place *place)
 {
-	static const char initialize[] =
-		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
-		"\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}";
-	char id[256] = "", fields[512];
-	const char *at;
+	char session[512];
 
-	close(ask(place, "POST /mcp", "", initialize, "\"serverInfo\""));
-	at = strstr(text, "mcp-session-id: ");
-	if (at == NULL || sscanf(at, "mcp-session-id: %250s", id) != 1)
-		FAILED("a session is made");
-	snprintf(fields, sizeof fields, "Mcp-Session-Id: %s\r\n", id);
-	return ask(place, "GET /mcp", fields, "", "\r\n\r\n");
+	(void)post(place, "", INITIALIZE("2025-11-25", ""));
+	(void)take_session(session);
+	return ask_until(place, "GET /mcp", session, "", "\r\n\r\n");
 }
 
 static int open_subscription(const struct place *place)
 {
-	return ask(place, "POST /mcp",
-		   "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\n",
-		   "{\"jsonrpc\":\"2.0\",\"id\":\"s\",\"method\":\"subscriptions/listen\",\"params\":{"
-		   "\"notifications\":{\"toolsListChanged\":true},\"_meta\":{"
-		   "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-		   "\"io.modelcontextprotocol/clientCapabilities\":{},"
-		   "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}}",
-		   "acknowledged");
+	return ask_until(place, "POST /mcp", MODERN_FIELDS("subscriptions/listen"),
+			 REQUEST("\"s\"", "subscriptions/listen",
+				 "\"notifications\":{\"toolsListChanged\":true}," META("", "")),
+			 "acknowledged");
 }
 
 /* Bytes of the gateway for each stream. */
-static uint64_t measure(struct place *place, int (*open_one)(const struct place *place),
-			enum mcp_number streams)
+static uint64_t measure(struct streams *streams, int (*open_one)(const struct place *place),
+			enum mcp_number open)
 {
+	const struct place *place = &streams->place;
 	uint64_t before, after;
 
 	for (int i = 0; i < FIRST; i++)
-		place->streams[i] = open_one(place);
-	CHECK(WITHIN_MS(5000, mcp_fixture_number(place->server, streams) == FIRST));
+		streams->fds[i] = open_one(place);
+	CHECK(WITHIN_MS(5000, number(place, open) == FIRST));
 	before = program_bytes(&place->program);
 	for (int i = FIRST; i < FIRST + COUNTED; i++)
-		place->streams[i] = open_one(place);
-	CHECK(WITHIN_MS(5000, mcp_fixture_number(place->server, streams) == FIRST + COUNTED));
+		streams->fds[i] = open_one(place);
+	CHECK(WITHIN_MS(5000, number(place, open) == FIRST + COUNTED));
 	usleep(100000); /* what was opened beside it has ended */
 	after = program_bytes(&place->program);
 	return after > before ? (after - before) / COUNTED : 0;
@@ -108,26 +78,26 @@ static uint64_t measure(struct place *place, int (*open_one)(const struct place 
 
 static void test_sessions(void)
 {
-	static struct place place;
+	static struct streams streams;
 	uint64_t bytes;
 
-	MUST(begin(&place, "2025-11-25"));
-	bytes = measure(&place, open_session, MCP_N_get_streams_now);
+	MUST(begin(&streams, "2025-11-25"));
+	bytes = measure(&streams, open_session, MCP_N_get_streams_now);
 	tap_note("a session with a stream: %llu bytes", (unsigned long long)bytes);
 	CHECK(bytes <= SESSION_BYTES_MAX);
-	end(&place);
+	end(&streams);
 }
 
 static void test_subscriptions(void)
 {
-	static struct place place;
+	static struct streams streams;
 	uint64_t bytes;
 
-	MUST(begin(&place, NULL));
-	bytes = measure(&place, open_subscription, MCP_N_listen_streams_now);
+	MUST(begin(&streams, NULL));
+	bytes = measure(&streams, open_subscription, MCP_N_listen_streams_now);
 	tap_note("a subscription: %llu bytes", (unsigned long long)bytes);
 	CHECK(bytes <= SUBSCRIPTION_BYTES_MAX);
-	end(&place);
+	end(&streams);
 }
 
 static const struct tap_test tests[] = {

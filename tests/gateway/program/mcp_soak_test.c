@@ -10,150 +10,91 @@
 #include <unistd.h>
 
 #include "core/base/atomic.h"
-#include "tests/gateway/program/program.h"
-#include "tests/mcp/fixture.h"
+#include "tests/gateway/program/mcp_place.h"
 
 enum { CLIENTS_MAX = 64, CLIENTS = 16, TENANTS = 4 };
 
-struct place {
-	struct program program;
-	struct mcp_fixture *server; /* NULL = children */
-	bool modern;                /* its clients are of the era without sessions */
+struct run {
+	struct place place;
+	bool modern; /* its clients are of the era without sessions */
 	kolk__atomic_u32 answered, gone, failed;
 };
 
-static bool begin(struct place *place, const char *upstream, const char *versions, const char *mcp)
+static bool begin(struct run *run, const char *upstream, const char *versions, const char *mcp)
 {
-	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = versions };
-	char pools[1024];
+	char more[256];
 
-	if (upstream == NULL) {
-		place->server = mcp_fixture_open(&o);
-		if (place->server == NULL)
-			return FAILED("there is a server");
-	}
-	snprintf(pools, sizeof pools,
-		 "  - {name: tools, protocol: mcp, %s%s%s, limits: {idle_min: 0, connections_max: 200}, "
-		 "health: {mend_timeout: none}, mcp: {sessions_max: 2000, %s}}\n",
-		 upstream != NULL ? upstream : "address: \"",
-		 upstream != NULL ? "" : mcp_fixture_address(place->server), upstream != NULL ? "" : "\"", mcp);
-	return program_start_with(&place->program, &(struct program_file){
+	snprintf(more, sizeof more, "sessions_max: 2000, %s", mcp);
+	return place_open(&run->place, &(struct place_options){
+		.upstream = upstream, .server.versions = versions, .mcp = more, .users = true,
+		.pool = "limits: {idle_min: 0, connections_max: 200}, health: {mend_timeout: none}",
 		.engine = "loops: 3, connections_max: 2000, tenant_connections_max: unlimited",
-		.pools = pools, .routes = "    - {match: {path: /mcp}, pool: tools}\n",
-		.gateway = "  tenants: {from: header, header: x-user}\n"
-			   "  trusted_proxies: [\"127.0.0.0/8\"]\n" });
-}
-
-static uint64_t number(const struct place *place, enum mcp_number of)
-{
-	return mcp_fixture_number(place->server, of);
-}
-
-static void end(struct place *place)
-{
-	CHECK(program_stop(&place->program, 20000));
-	if (place->server == NULL)
-		return;
-	CHECK(WITHIN_MS(10000, number(place, MCP_N_sessions_open) == 0));
-	CHECK(WITHIN_MS(10000, number(place, MCP_N_calls_now) == 0));
-	CHECK(number(place, MCP_N_leaks) == 0);
-	CHECK(number(place, MCP_N_duplicate_ids) == 0 && number(place, MCP_N_duplicate_tokens) == 0);
-	mcp_fixture_close(place->server);
+		.ends_late = true });
 }
 
 /* ---- a client */
 
 struct client {
-	struct place *place;
+	struct run *run;
 	uint32_t number;
 	unsigned seed;
 	uint64_t rounds;
-	char session[256]; /* "" = none */
-	char text[PROGRAM_TEXT];
+	char tenant[16];
+	char session[512]; /* its field; "" = none */
 };
-
-static int begin_request(struct client *client, const char *line, const char *fields,
-			 const char *body)
-{
-	int fd = program_connect(&client->place->program);
-	char request[4096];
-
-	snprintf(request, sizeof request,
-		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: t%u\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%s%s%s%sContent-Length: %zu\r\n\r\n%s",
-		 line, client->number % TENANTS, client->session[0] != '\0' ? "Mcp-Session-Id: " : "",
-		 client->session, client->session[0] != '\0' ? "\r\n" : "", fields, strlen(body), body);
-	if (fd >= 0 && !client_send(fd, request))
-		FAILED("a request is sent");
-	return fd;
-}
-
-/* The answer's status. */
-static int finish(struct client *client, int fd)
-{
-	client_read(fd, NULL, client->text);
-	close(fd);
-	return strncmp(client->text, "HTTP/1.1 ", 9) == 0 ? atoi(client->text + 9) : 0;
-}
 
 static bool initialize(struct client *client)
 {
-	static const char body[] =
-		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
-		"\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}";
-	const char *at;
+	const struct place *place = &client->run->place;
 
-	client->session[0] = '\0';
-	if (finish(client, begin_request(client, "POST /mcp", "", body)) != 200)
-		return false;
-	at = strstr(client->text, "mcp-session-id: ");
-	return at != NULL && sscanf(at, "mcp-session-id: %250s", client->session) == 1;
+	return post(place, "", INITIALIZE("2025-11-25", "")) == 200 && take_session(client->session);
+}
+
+/* Whether the server knew it. */
+static bool end_session(const struct client *client)
+{
+	return ask(&client->run->place, "DELETE /mcp", client->session, "") == 200;
 }
 
 static int begin_call(struct client *client, const char *tool, const char *arguments)
 {
-	static const char meta[] =
-		",\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-		"\"io.modelcontextprotocol/clientCapabilities\":{},"
-		"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}";
-	char fields[256] = "", body[1024];
+	char fields[512], body[1024];
 
-	if (client->place->modern)
-		snprintf(fields, sizeof fields,
-			 "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: %s\r\n",
-			 tool);
-	snprintf(body, sizeof body,
-		 "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"tools/call\",\"params\":{\"name\":\"%s\","
-		 "\"arguments\":{%s}%s}}", 1 + rand_r(&client->seed) % 3, tool, arguments,
-		 client->place->modern ? meta : "");
-	return begin_request(client, "POST /mcp", fields, body);
+	if (client->run->modern)
+		modern_fields(fields, "tools/call", tool);
+	snprintf(body, sizeof body, REQUEST("%d", "tools/call", "\"name\":\"%s\",\"arguments\":{%s}%s"),
+		 1 + rand_r(&client->seed) % 3, tool, arguments,
+		 client->run->modern ? "," META("", "") : "");
+	return begin_request(&client->run->place, "POST /mcp",
+			     client->run->modern ? fields : client->session, body);
 }
 
 static bool fail(struct client *client, const char *what)
 {
-	tap_note("client %u: %s: %.300s", client->number, what, client->text);
-	kolk__add_acq_rel(&client->place->failed, 1);
+	tap_note("client %u: %s: %.300s", client->number, what, text);
+	kolk__add_acq_rel(&client->run->failed, 1);
 	return false;
 }
 
 /* All of them at once, each in a thread. */
-static void run(struct place *place, uint32_t count, uint64_t rounds, void *(*be)(void *))
+static void run_clients(struct run *run, uint32_t clients_count, uint64_t rounds,
+			void *(*be)(void *))
 {
-	struct client *clients = calloc(count, sizeof *clients);
+	struct client *clients = calloc(clients_count, sizeof *clients);
 	pthread_t threads[CLIENTS_MAX];
 
-	for (uint32_t i = 0; i < count; i++) {
-		clients[i].place = place;
+	for (uint32_t i = 0; i < clients_count; i++) {
+		clients[i].run = run;
 		clients[i].number = i;
 		clients[i].seed = i + 7;
 		clients[i].rounds = rounds;
+		snprintf(clients[i].tenant, sizeof clients[i].tenant, "t%u", i % TENANTS);
 		pthread_create(&threads[i], NULL, be, &clients[i]);
 	}
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < clients_count; i++)
 		pthread_join(threads[i], NULL);
 	free(clients);
-	CHECK(kolk__load_acquire(&place->failed) == 0);
+	CHECK(kolk__load_acquire(&run->failed) == 0);
 }
 
 /* ---- sessions: the server counts calls in each, and who called before */
@@ -167,18 +108,18 @@ static bool count_in(struct client *client, const char *owner, int from, int to)
 		/* What is the tenant's is counted by all of its clients: i is 0. */
 		snprintf(wanted, sizeof wanted, from > 0 ? "{\\\"count\\\":%d,\\\"leaked\\\":false" :
 							   "\\\"leaked\\\":false", i);
-		if (finish(client, begin_call(client, "counter", arguments)) != 200 ||
-		    strstr(client->text, wanted) == NULL)
+		if (read_answer(begin_call(client, "counter", arguments)) != 200 || !has(wanted))
 			return fail(client, "it is alone in its session");
 	}
 	return true;
 }
 
-static void *count_alone(void *user)
+static void *count_alone(void *of)
 {
-	struct client *client = user;
+	struct client *client = of;
 	char owner[64];
 
+	user = client->tenant;
 	for (uint64_t i = 0; i < client->rounds; i++) {
 		snprintf(owner, sizeof owner, "c%u-%llu", client->number, (unsigned long long)i);
 		if (!initialize(client)) {
@@ -187,7 +128,7 @@ static void *count_alone(void *user)
 		}
 		if (!count_in(client, owner, 1, 3))
 			break;
-		if (finish(client, begin_request(client, "DELETE /mcp", "", "")) != 200) {
+		if (!end_session(client)) {
 			fail(client, "a session is ended");
 			break;
 		}
@@ -195,12 +136,13 @@ static void *count_alone(void *user)
 	return NULL;
 }
 
-static void *count_with_tenant(void *user)
+static void *count_with_tenant(void *of)
 {
-	struct client *client = user;
+	struct client *client = of;
 	char owner[64];
 
-	snprintf(owner, sizeof owner, "t%u", client->number % TENANTS);
+	user = client->tenant;
+	snprintf(owner, sizeof owner, "%s", client->tenant);
 	for (uint64_t i = 0; i < client->rounds; i++) {
 		if (!initialize(client)) {
 			fail(client, "a session is made");
@@ -208,7 +150,7 @@ static void *count_with_tenant(void *user)
 		}
 		if (!count_in(client, owner, 0, 2))
 			break;
-		(void)finish(client, begin_request(client, "DELETE /mcp", "", ""));
+		(void)end_session(client);
 	}
 	return NULL;
 }
@@ -230,24 +172,24 @@ static void test_sessions(void)
 	uint64_t each = program_options.sessions / CLIENTS_MAX;
 
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-		struct place place = { .server = NULL };
+		struct run run = { .modern = false };
 
-		MUST(begin(&place, NULL, "2025-11-25", kinds[k].mcp));
-		run(&place, CLIENTS_MAX, each, kinds[k].be);
+		MUST(begin(&run, NULL, "2025-11-25", kinds[k].mcp));
+		run_clients(&run, CLIENTS_MAX, each, kinds[k].be);
 		tap_note("%s: %llu sessions of clients, %llu of the server", kinds[k].mcp,
 			 (unsigned long long)(each * CLIENTS_MAX),
-			 (unsigned long long)number(&place, MCP_N_sessions_created));
-		end(&place);
+			 (unsigned long long)number(&run.place, MCP_N_sessions_created));
+		place_close(&run.place);
 	}
 }
 
 /* ---- clients that are gone: no answer has another one's nonce */
 
-static bool is_own(const struct client *client, const char *nonce)
+static bool is_own(const char *nonce)
 {
 	bool seen = false;
 
-	for (const char *at = client->text; (at = strstr(at, "n-")) != NULL; at += 2)
+	for (const char *at = text; (at = strstr(at, "n-")) != NULL; at += 2)
 		if (at[2] >= '0' && at[2] <= '9') {
 			if (strncmp(at, nonce, strlen(nonce)) != 0)
 				return false;
@@ -256,13 +198,14 @@ static bool is_own(const struct client *client, const char *nonce)
 	return seen;
 }
 
-static void *come_and_go(void *user)
+static void *come_and_go(void *of)
 {
-	struct client *client = user;
+	struct client *client = of;
 	char arguments[128], nonce[40];
-	int fd, status;
+	int fd, got;
 
-	if (!client->place->modern && !initialize(client)) {
+	user = client->tenant;
+	if (!client->run->modern && !initialize(client)) {
 		fail(client, "a session is made");
 		return NULL;
 	}
@@ -274,17 +217,17 @@ static void *come_and_go(void *user)
 		if (rand_r(&client->seed) % 10 < 3) {
 			usleep((useconds_t)rand_r(&client->seed) % 5000);
 			close(fd);
-			kolk__add_acq_rel(&client->place->gone, 1);
+			kolk__add_acq_rel(&client->run->gone, 1);
 			continue;
 		}
-		status = finish(client, fd);
-		if (status == 404 && !client->place->modern && initialize(client))
+		got = read_answer(fd);
+		if (got == 404 && !client->run->modern && initialize(client))
 			continue; /* of HTTP+SSE and of children: a session that was lost */
-		if (status != 200 || !is_own(client, nonce)) {
+		if (got != 200 || !is_own(nonce)) {
 			fail(client, nonce);
 			break;
 		}
-		kolk__add_acq_rel(&client->place->answered, 1);
+		kolk__add_acq_rel(&client->run->answered, 1);
 	}
 	return NULL;
 }
@@ -309,16 +252,16 @@ static void test_gone(void)
 	};
 
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-		struct place place = { .modern = kinds[k].modern };
+		struct run run = { .modern = kinds[k].modern };
 		uint32_t answered, gone;
 
-		MUST(begin(&place, kinds[k].upstream, kinds[k].versions, kinds[k].mcp));
-		run(&place, CLIENTS, program_options.calls / CLIENTS, come_and_go);
-		answered = kolk__load_acquire(&place.answered);
-		gone = kolk__load_acquire(&place.gone);
+		MUST(begin(&run, kinds[k].upstream, kinds[k].versions, kinds[k].mcp));
+		run_clients(&run, CLIENTS, program_options.calls / CLIENTS, come_and_go);
+		answered = kolk__load_acquire(&run.answered);
+		gone = kolk__load_acquire(&run.gone);
 		tap_note("%s: %u answered, %u gone", kinds[k].name, answered, gone);
 		CHECK(answered > program_options.calls / 2 && gone > program_options.calls / 5);
-		end(&place);
+		place_close(&run.place);
 	}
 }
 

@@ -3,16 +3,12 @@
  * mcp_tools_test.c - tools that a client may not have: whatever it writes, no server sees a request for
  * one, and no list has it. What reaches a server is what the server says, not the gateway.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
-#include "tests/mcp/fixture.h"
-
-static char text[PROGRAM_TEXT];
+#include "tests/gateway/program/mcp_place.h"
 
 /* ---- a gateway in front of a server of some kind */
 
@@ -23,58 +19,39 @@ struct kind {
 	uint32_t page, delay;
 };
 
-struct place {
-	struct program program;
-	struct mcp_fixture *server;  /* NULL = a child */
-	char seen[64];               /* a file of what a child was told */
-};
+static char seen[64]; /* a file of what a child was told */
 
 /* progress is allowed, test_simple_text denied, echo not allowed. */
 #define RULES "tools_allow: [\"test_*\", progress], tools_deny: [test_simple_text, \"*_image*\"]"
 #define TENANTS \
 	"tools_tenants: [{name: bob, deny: [\"prog*\"]}, {name: eve, allow: []}, {name: max, allow: [\"*\"]}]"
 
-static void write_routes(char *routes, size_t size)
+static const char routes[] =
+	"    - {match: {path: /mcp}, pool: tools, mcp: {" RULES ", " TENANTS "}}\n"
+	"    - {match: {path: /deny}, pool: tools, mcp: {tools_deny: [echo]}}\n"
+	"    - {match: {path: /open}, pool: tools}\n";
+
+static struct place_options options_of(const struct kind *kind)
 {
-	snprintf(routes, size,
-		 "    - {match: {path: /mcp}, pool: tools, mcp: {" RULES ", " TENANTS "}}\n"
-		 "    - {match: {path: /deny}, pool: tools, mcp: {tools_deny: [echo]}}\n"
-		 "    - {match: {path: /open}, pool: tools}\n");
+	static char child[256];
+
+	snprintf(child, sizeof child, "child: {command: [/bin/sh, -c, \"tee -a %s | exec "
+		 MCP_FIXTURE_PROGRAM " --stdio --versions=%s\"]}", seen, kind->versions);
+	return (struct place_options){
+		.server = { .versions = kind->versions, .sse = kind->sse, .page = kind->page,
+			    .delay = kind->delay },
+		.upstream = kind->child ? child : NULL, .mcp = kind->mcp, .routes = routes,
+		.users = true, .admin = true };
 }
-
-static void write_pools(struct place *place, const struct kind *kind, char *pools, size_t size)
-{
-	char what[256];
-
-	if (kind->child)
-		snprintf(what, sizeof what, "child: {command: [/bin/sh, -c, \"tee -a %s | exec "
-		MCP_FIXTURE_PROGRAM " --stdio --versions=%s\"]}", place->seen, kind->versions);
-	else
-		snprintf(what, sizeof what, "address: \"%s\"", mcp_fixture_address(place->server));
-	snprintf(pools, size,
-		 "  - {name: tools, protocol: mcp, %s, limits: {idle_min: 0}, mcp: {%s}}\n"
-		 "admin: {listen: \"unix:/tmp/kolk-mcp-tools-%d.sock\"}\n", what, kind->mcp, (int)getpid());
-}
-
-static const char tenants[] = "  tenants: {from: header, header: x-user}\n"
-			      "  trusted_proxies: [\"127.0.0.0/8\"]\n";
 
 static bool begin(struct place *place, const struct kind *kind)
 {
-	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = kind->versions, .sse = kind->sse,
-				 .page = kind->page, .delay = kind->delay };
-	char pools[1024], routes[1024];
+	struct place_options o;
 
-	memset(place, 0, sizeof *place);
-	snprintf(place->seen, sizeof place->seen, "/tmp/kolk-mcp-tools-%d.seen", (int)getpid());
-	unlink(place->seen);
-	place->server = kind->child ? NULL : mcp_fixture_open(&o);
-	if (place->server == NULL && !kind->child)
-		return FAILED("there is a server");
-	write_pools(place, kind, pools, sizeof pools);
-	write_routes(routes, sizeof routes);
-	return program_start_with(&place->program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .routes = routes, .gateway = tenants });
+	snprintf(seen, sizeof seen, "/tmp/kolk-mcp-tools-%d.seen", (int)getpid());
+	unlink(seen);
+	o = options_of(kind);
+	return place_open(place, &o);
 }
 
 /* How often a text is in a file. */
@@ -96,129 +73,63 @@ static uint64_t count_in(const char *path, const char *what)
 /* What the server has been told; of a child, of tools: its session begins when it likes. */
 static uint64_t told(const struct place *place)
 {
-	return place->server == NULL ? count_in(place->seen, "\"method\":\"tools/") :
-	       mcp_fixture_number(place->server, MCP_N_requests) +
-	       mcp_fixture_number(place->server, MCP_N_notifications);
+	return place->a == NULL ? count_in(seen, "\"method\":\"tools/") :
+	       number(place, MCP_N_requests) + number(place, MCP_N_notifications);
 }
 
 /* Calls of tools that it had. What a child was told may be written a moment later. */
 static uint64_t ran(const struct place *place)
 {
-	return place->server == NULL ? count_in(place->seen, "\"tools/call\"") :
-				       mcp_fixture_number(place->server, MCP_N_tool_calls);
+	return place->a == NULL ? count_in(seen, "\"tools/call\"") : number(place, MCP_N_tool_calls);
 }
 
 /* runs: calls of tools that the server had in all. */
 static void end(struct place *place, uint64_t runs)
 {
-	CHECK(program_stop(&place->program, 15000));
+	CHECK(program_stop(&place->program, 20000));
 	CHECK(ran(place) == runs);
-	if (place->server != NULL) {
-		CHECK(mcp_fixture_number(place->server, MCP_N_sessions_open) == 0);
-		CHECK(mcp_fixture_number(place->server, MCP_N_calls_now) == 0);
-		CHECK(mcp_fixture_number(place->server, MCP_N_header_mismatches) == 0);
-		mcp_fixture_close(place->server);
-	}
-	unlink(place->seen);
+	place_server_close(place, place->a);
+	unlink(seen);
 }
 
 /* ---- clients */
 
-static const char *user = "ann";
-
-static int begin_request(const struct place *place, const char *path, const char *fields,
-			 const char *body)
-{
-	static char request[65536];
-	int fd = program_connect(&place->program);
-
-	snprintf(request, sizeof request,
-		 "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: %s\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%sContent-Length: %zu\r\n\r\n%s", path, user, fields, strlen(body), body);
-	if (fd >= 0 && !client_send(fd, request))
-		FAILED("a request is sent");
-	return fd;
-}
-
-static int status(void)
-{
-	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
-}
-
-static int ask(const struct place *place, const char *path, const char *fields, const char *body)
-{
-	int fd = begin_request(place, path, fields, body);
-
-	client_read(fd, NULL, text);
-	close(fd);
-	return status();
-}
-
-static bool has(const char *what)
-{
-	return strstr(text, what) != NULL;
-}
-
-/* What follows this in the text, up to a quote or the end of a line. */
-static bool cut(const char *behind, char *to, size_t size)
-{
-	const char *at = strstr(text, behind);
-	size_t length = at != NULL ? strcspn(at + strlen(behind), "\"\r\n") : size;
-
-	if (length >= size)
-		return false;
-	memcpy(to, at + strlen(behind), length);
-	to[length] = '\0';
-	return true;
-}
+#define ANONYMOUS(capabilities) "\"_meta\":{" META_MEMBERS(capabilities) "}"
 
 /* A client on a route: with a session, or, "" in it, one whose requests stand for themselves. */
 struct client {
-	const char *path;
+	const char *line; /* "POST /mcp" */
 	char session[512];
 };
 
-static bool open_client(const struct place *place, struct client *client, const char *path,
+static bool open_client(const struct place *place, struct client *client, const char *line,
 			const char *version)
 {
-	char body[512], id[256];
+	char body[512];
 
-	client->path = path;
+	client->line = line;
 	client->session[0] = '\0';
 	if (version == NULL)
 		return true;
-	snprintf(body, sizeof body,
-		 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
-		 "\"%s\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}", version);
-	if (ask(place, path, "", body) != 200 || !cut("mcp-session-id: ", id, sizeof id)) {
-		tap_note("%.500s", text);
-		return FAILED("a session is made");
-	}
-	snprintf(client->session, sizeof client->session, "Mcp-Session-Id: %s\r\n", id);
-	return true;
+	snprintf(body, sizeof body, INITIALIZE("%s", ""), version);
+	(void)ask(place, line, "", body);
+	return take_session(client->session);
 }
 
 /* One request. params: members of it; id: with a comma, or "" = it is a notification; name: of the header. */
 static int say(const struct place *place, const struct client *client, const char *id,
 	       const char *method, const char *params, const char *name)
 {
-	static const char meta[] = "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-				   "\"io.modelcontextprotocol/clientCapabilities\":{}}";
 	const bool modern = client->session[0] == '\0';
-	char body[16384], fields[1024];
+	char body[16384], fields[512];
 
 	snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",%s\"method\":\"%s\",\"params\":{%s%s%s}}", id,
-		 method, params, modern && params[0] != '\0' ? "," : "", modern ? meta : "");
+		 method, params, modern && params[0] != '\0' ? "," : "", modern ? ANONYMOUS("") : "");
 	if (modern)
-		snprintf(fields, sizeof fields,
-			 "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: %s\r\n%s%s%s",
-			 strcmp(method, "tools\\/call") == 0 ? "tools/call" : method,
-			 name != NULL ? "Mcp-Name: " : "", name != NULL ? name : "",
-			 name != NULL ? "\r\n" : "");
+		modern_fields(fields, strcmp(method, "tools\\/call") == 0 ? "tools/call" : method, name);
 	else
 		snprintf(fields, sizeof fields, "%s", client->session);
-	return ask(place, client->path, fields, body);
+	return ask(place, client->line, fields, body);
 }
 
 static int call_tool(const struct place *place, const struct client *client, const char *name)
@@ -298,12 +209,12 @@ static void try_one(const struct place *place, const struct client *client, cons
 }
 
 /* Each step-th of the attempts. */
-static void try_all(const struct place *place, const char *path, const char *version, size_t step)
+static void try_all(const struct place *place, const char *line, const char *version, size_t step)
 {
 	struct client client;
 	uint64_t calls;
 
-	MUST(open_client(place, &client, path, version));
+	MUST(open_client(place, &client, line, version));
 	calls = ran(place);
 	for (size_t i = 0; i < ATTEMPTS; i += step)
 		try_one(place, &client, "\"id\":5,", "tools/call", attempts[i]);
@@ -338,8 +249,8 @@ static void test_calls(void)
 	for (size_t i = 0; i < KINDS && !tap_is_failing(); i++) {
 		tap_note("%s, %s%s", kinds[i].versions, kinds[i].mcp, kinds[i].child ? ", a child" : "");
 		MUST(begin(&place, &kinds[i]));
-		try_all(&place, "/mcp", "2025-06-18", i < 2 ? 1 : 6);
-		try_all(&place, "/mcp", NULL, i < 2 ? 1 : 6);
+		try_all(&place, "POST /mcp", "2025-06-18", i < 2 ? 1 : 6);
+		try_all(&place, "POST /mcp", NULL, i < 2 ? 1 : 6);
 		end(&place, 2);
 	}
 }
@@ -354,7 +265,7 @@ static void test_deny_alone(void)
 	char params[128];
 
 	MUST(begin(&place, &kinds[0]));
-	MUST(open_client(&place, &client, "/deny", "2025-06-18"));
+	MUST(open_client(&place, &client, "POST /deny", "2025-06-18"));
 	for (size_t i = 0; i < 10; i++)
 		try_one(&place, &client, "\"id\":5,", "tools/call", attempts[i == 1 || i == 2 ? 0 :
 									     i == 6 || i == 7 ? 3 : i]);
@@ -363,7 +274,7 @@ static void test_deny_alone(void)
 		CHECK(say(&place, &client, "\"id\":5,", "tools/call", params, NULL) == 200);
 		CHECK(has("-32602"));
 	}
-	CHECK(mcp_fixture_number(place.server, MCP_N_tool_calls) == 0);
+	CHECK(number(&place, MCP_N_tool_calls) == 0);
 	CHECK(call_tool(&place, &client, "progress") == 200 && !has("\"error\""));
 	end(&place, 1);
 }
@@ -384,7 +295,7 @@ static void test_header(void)
 	char params[128];
 
 	MUST(begin(&place, &kinds[1]));
-	MUST(open_client(&place, &client, "/mcp", NULL));
+	MUST(open_client(&place, &client, "POST /mcp", NULL));
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		uint64_t calls = ran(&place);
 
@@ -407,7 +318,7 @@ static void test_header(void)
 
 /* ---- arrays */
 
-#define CALL(id, name)                                                                        \
+#define CALL_OF(id, name)                                                                     \
 	"{\"jsonrpc\":\"2.0\"," id "\"method\":\"tools/call\",\"params\":{\"name\":\"" name "\"," \
 	"\"arguments\":{\"steps\":0}}}"
 
@@ -417,21 +328,21 @@ static void test_arrays(void)
 	struct place place;
 
 	MUST(begin(&place, &(struct kind){ .versions = "2025-03-26", .mcp = "sharing: bound" }));
-	MUST(open_client(&place, &client, "/mcp", "2025-03-26"));
-	CHECK(ask(&place, "/mcp", client.session,
-		  "[" CALL("\"id\":1,", "progress") "," CALL("\"id\":2,", "echo") ","
-		  CALL("", "echo") "," CALL("\"id\":3,", "\\u0065cho") "," CALL("\"id\":4,", "progress") "]") == 200);
+	MUST(open_client(&place, &client, "POST /mcp", "2025-03-26"));
+	CHECK(post(&place, client.session,
+		  "[" CALL_OF("\"id\":1,", "progress") "," CALL_OF("\"id\":2,", "echo") ","
+		  CALL_OF("", "echo") "," CALL_OF("\"id\":3,", "\\u0065cho") "," CALL_OF("\"id\":4,", "progress") "]") == 200);
 	CHECK(has("[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\""));
 	CHECK(has("{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{\"code\":-32602,\"message\":\"Unknown tool\"}}"));
 	CHECK(has("{\"jsonrpc\":\"2.0\",\"id\":3,\"error\":{\"code\":-32602,\"message\":\"Unknown tool\"}}"));
 	CHECK(has("{\"jsonrpc\":\"2.0\",\"id\":4,\"result\""));
 	CHECK(ran(&place) == 2);
 	CHECK(program_logged(&place.program, "\"tool_denied\":\"echo\",\"tools_denied\":3"));
-	CHECK(ask(&place, "/mcp", client.session, "[" CALL("", "echo") "," CALL("", "test_simple_text") "]") ==
+	CHECK(post(&place, client.session, "[" CALL_OF("", "echo") "," CALL_OF("", "test_simple_text") "]") ==
 	      400);
-	CHECK(ask(&place, "/mcp", client.session, "[" CALL("\"id\":1,", "echo") "]") == 200 && has("-32602"));
-	CHECK(ask(&place, "/mcp", client.session,
-		  "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}," CALL("\"id\":2,", "echo") "]") == 200);
+	CHECK(post(&place, client.session, "[" CALL_OF("\"id\":1,", "echo") "]") == 200 && has("-32602"));
+	CHECK(post(&place, client.session,
+		  "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}," CALL_OF("\"id\":2,", "echo") "]") == 200);
 	CHECK(has("\"name\":\"progress\"") && !has("\"name\":\"echo\"") && has("-32602"));
 	CHECK(ran(&place) == 2);
 	end(&place, 2);
@@ -451,7 +362,7 @@ static bool gather(const struct place *place, const struct client *client, char 
 		for (const char *at = text; (at = strstr(at, "\"name\":\"")) != NULL; at++)
 			if (strncmp(at + 8, "kolk-", 5) != 0) /* serverInfo */
 				to += sprintf(to, " %.*s", (int)strcspn(at + 8, "\""), at + 8);
-		if (!cut("\"nextCursor\":\"", cursor, sizeof cursor))
+		if (!cut("\"nextCursor\":\"", "\"\r\n", cursor, sizeof cursor))
 			return true;
 		snprintf(params, sizeof params, "\"cursor\":\"%s\"", cursor);
 	}
@@ -477,8 +388,8 @@ static void list_all(const struct place *place, const char *version)
 	struct client open, client;
 	int pages, all_pages;
 
-	MUST(open_client(place, &open, "/open", version));
-	MUST(open_client(place, &client, "/mcp", version));
+	MUST(open_client(place, &open, "POST /open", version));
+	MUST(open_client(place, &client, "POST /mcp", version));
 	MUST(gather(place, &open, all, &all_pages));
 	CHECK(strstr(all, " echo") != NULL && strstr(all, " test_simple_text") != NULL);
 	allowed_of(all, wanted);
@@ -515,7 +426,7 @@ static bool may(const struct place *place, const char *who, const char *tool)
 	bool may;
 
 	user = who;
-	may = open_client(place, &client, "/mcp", NULL) && call_tool(place, &client, tool) == 200 &&
+	may = open_client(place, &client, "POST /mcp", NULL) && call_tool(place, &client, tool) == 200 &&
 	      !has("\"error\"");
 	CHECK(may == (ran(place) == calls + 1) && (may || is_refused()));
 	say(place, &client, "\"id\":5,", "tools/list", "", NULL);
@@ -543,13 +454,9 @@ static void test_tenants(void)
 
 /* ---- numbers */
 
-static bool says(const struct place *place, const char *path, const char *wanted)
+static bool shows(const struct place *place, const char *path, const char *wanted)
 {
-	char arguments[128];
-
-	snprintf(arguments, sizeof arguments, "%s --unix-socket /tmp/kolk-mcp-tools-%d.sock", path,
-		 (int)getpid());
-	return WITHIN_MS(10000, program_curl(&place->program, arguments, text) == 0 && has(wanted));
+	return program_admin_says(&place->program, place_admin(), path, wanted, text);
 }
 
 static void test_numbers(void)
@@ -558,13 +465,13 @@ static void test_numbers(void)
 	struct place place;
 
 	MUST(begin(&place, &kinds[0]));
-	MUST(open_client(&place, &client, "/mcp", "2025-06-18"));
-	CHECK(says(&place, "/api/pool-status", "\"toolsDenied\":0,"));
+	MUST(open_client(&place, &client, "POST /mcp", "2025-06-18"));
+	CHECK(shows(&place, "/api/pool-status", "\"toolsDenied\":0,"));
 	for (int i = 0; i < 7; i++)
 		CHECK(call_tool(&place, &client, i % 2 == 0 ? "echo" : "no\\u0020such\\u0022tool") == 200);
 	CHECK(call_tool(&place, &client, "progress") == 200);
-	CHECK(says(&place, "/api/pool-status", "\"toolsDenied\":7,"));
-	CHECK(says(&place, "/metrics", "\nkolk_gateway_tools_denied_total{pool=\"tools\"} 7\n"));
+	CHECK(shows(&place, "/api/pool-status", "\"toolsDenied\":7,"));
+	CHECK(shows(&place, "/metrics", "\nkolk_gateway_tools_denied_total{pool=\"tools\"} 7\n"));
 	CHECK(program_logged(&place.program, "\"tool_denied\":\"no such\\u0022tool\",\"tools_denied\":1"));
 	end(&place, 1);
 }
@@ -573,13 +480,11 @@ static void test_numbers(void)
 
 static bool configure(struct place *place, const struct kind *kind, const char *route)
 {
-	char pools[1024], routes[1024];
+	struct place_options o = options_of(kind);
 
-	write_pools(place, kind, pools, sizeof pools);
-	snprintf(routes, sizeof routes, "    - {match: {path: /mcp}, pool: tools%s}\n", route);
-	return program_configure_with(&place->program, &(struct program_file){
-		       .engine = "loops: 3", .pools = pools, .routes = routes, .gateway = tenants }) &&
-	       program_reload(&place->program);
+	o.routes = NULL;
+	o.route = route;
+	return place_configure(place, &o) && program_reload(&place->program);
 }
 
 static void test_reload(void)
@@ -588,7 +493,7 @@ static void test_reload(void)
 	struct place place;
 
 	MUST(begin(&place, &kinds[0]));
-	MUST(open_client(&place, &client, "/mcp", "2025-06-18"));
+	MUST(open_client(&place, &client, "POST /mcp", "2025-06-18"));
 	CHECK(call_tool(&place, &client, "echo") == 200 && is_refused());
 	CHECK(configure(&place, &kinds[0], ", mcp: {tools_allow: [echo]}"));
 	CHECK(call_tool(&place, &client, "echo") == 200 && has("\"result\""));
@@ -599,30 +504,28 @@ static void test_reload(void)
 	end(&place, 2);
 }
 
-#define ELICITED(more)                                                                            \
-	"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\"test_elicitation\"," \
-	more "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","                \
-	"\"io.modelcontextprotocol/clientCapabilities\":{\"elicitation\":{}}}}}"
+#define ELICITED(more)                                                 \
+	REQUEST("5", "tools/call", "\"name\":\"test_elicitation\"," more \
+		ANONYMOUS("\"elicitation\":{}"))
 
 /* A call that waits for its client, which may have its tool no more: it does not go on. */
 static void test_suspended(void)
 {
-	static const char fields[] = "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
-				     "Mcp-Name: test_elicitation\r\n";
+	static const char fields[] = MODERN_CALL_FIELDS("test_elicitation");
 	char state[300], body[2048];
 	struct place place;
 
 	MUST(begin(&place, &kinds[0]));
-	CHECK(ask(&place, "/mcp", fields, ELICITED("")) == 200);
-	MUST(cut("\"requestState\":\"", state, sizeof state));
+	CHECK(post(&place, fields, ELICITED("")) == 200);
+	MUST(cut("\"requestState\":\"", "\"\r\n", state, sizeof state));
 	snprintf(body, sizeof body, ELICITED("\"inputResponses\":{\"1\":{\"action\":\"accept\",\"content\":{"
 					     "\"response\":\"yes\"}}},\"requestState\":\"%s\","), state);
 	CHECK(configure(&place, &kinds[0], ", mcp: {tools_deny: [test_elicitation]}"));
-	CHECK(ask(&place, "/mcp", fields, body) == 200 && is_refused());
-	CHECK(mcp_fixture_number(place.server, MCP_N_replies) == 0);
+	CHECK(post(&place, fields, body) == 200 && is_refused());
+	CHECK(number(&place, MCP_N_replies) == 0);
 	CHECK(configure(&place, &kinds[0], ""));
-	CHECK(ask(&place, "/mcp", fields, body) == 200 && has("action=accept"));
-	CHECK(mcp_fixture_number(place.server, MCP_N_replies) == 1);
+	CHECK(post(&place, fields, body) == 200 && has("action=accept"));
+	CHECK(number(&place, MCP_N_replies) == 1);
 	end(&place, 1);
 }
 
@@ -635,17 +538,17 @@ static void test_outlived(void)
 	struct place place;
 
 	MUST(begin(&place, &slow));
-	MUST(open_client(&place, &client, "/mcp", "2025-06-18"));
+	MUST(open_client(&place, &client, "POST /mcp", "2025-06-18"));
 	for (int i = 0; i < 3; i++) {
-		int fd = begin_request(&place, "/mcp", client.session, list);
+		int fd = begin_request(&place, "POST /mcp", client.session, list);
 
-		CHECK(WITHIN_MS(10000, mcp_fixture_number(place.server, MCP_N_calls_now) == 1));
+		CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 1));
 		close(fd);
 		CHECK(configure(&place, &slow, i % 2 == 0 ? ", mcp: {tools_deny: [echo]}" :
 							    ", mcp: {tools_deny: [progress]}"));
-		CHECK(WITHIN_MS(10000, mcp_fixture_number(place.server, MCP_N_calls_now) == 0));
+		CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 0));
 	}
-	CHECK(ask(&place, "/mcp", client.session, list) == 200 && has("progress") && !has("\"echo\""));
+	CHECK(post(&place, client.session, list) == 200 && has("progress") && !has("\"echo\""));
 	end(&place, 0);
 }
 
@@ -676,25 +579,20 @@ static bool run_lines(const char *pool, const char *lines, char *said, size_t si
 
 #define LINE(id, method, params) \
 	"{\"jsonrpc\":\"2.0\"," id "\"method\":\"" method "\",\"params\":{" params "}}\n"
-#define META                                                                  \
-	",\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"," \
-	"\"io.modelcontextprotocol/clientCapabilities\":{}}"
-
 static void test_stdio(void)
 {
 	static const char session[] =
 		LINE("\"id\":1,", "initialize", "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},"
-		     "\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}")
+		     "\"clientInfo\":{" CLIENT_INFO "}")
 		LINE("\"id\":2,", "tools/list", "")
 		LINE("\"id\":3,", "tools/call", "\"name\":\"\\u0065cho\"")
 		LINE("", "tools/call", "\"name\":\"echo\"")
 		LINE("\"id\":4,", "tools/call", "\"name\":\"progress\",\"arguments\":{\"steps\":0}");
 	static const char alone[] =
-		LINE("\"id\":2,", "tools/list", "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":"
-		     "\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}")
-		LINE("\"id\":3,", "tools/call", "\"name\":\"echo\"" META)
-		LINE("", "tools/call", "\"name\":\"echo\"" META)
-		LINE("\"id\":4,", "tools/call", "\"name\":\"progress\",\"arguments\":{\"steps\":0}" META);
+		LINE("\"id\":2,", "tools/list", ANONYMOUS(""))
+		LINE("\"id\":3,", "tools/call", "\"name\":\"echo\"," ANONYMOUS(""))
+		LINE("", "tools/call", "\"name\":\"echo\"," ANONYMOUS(""))
+		LINE("\"id\":4,", "tools/call", "\"name\":\"progress\",\"arguments\":{\"steps\":0}," ANONYMOUS(""));
 
 	for (int i = 0; i < 4; i++) {
 		struct mcp_options o = { .listen = "127.0.0.1:0",

@@ -5,13 +5,9 @@
 #include <mbedtls/base64.h>
 #include <mbedtls/md.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "tests/gateway/program/program.h"
-
-static char text[PROGRAM_TEXT];
+#include "tests/gateway/program/mcp_place.h"
 
 /* ---- the server */
 
@@ -101,7 +97,7 @@ static bool serve(struct kit_mock_conn *conn, struct seen *seen, const char *mes
 	return answer(conn, message, "{}");
 }
 
-static void play(struct kit_mock_conn *conn, void *user)
+static void play(struct kit_mock_conn *conn, void *of)
 {
 	char message[4096];
 	int opcode;
@@ -110,58 +106,35 @@ static void play(struct kit_mock_conn *conn, void *user)
 		return;
 	do
 		opcode = read_frame(conn, message);
-	while (opcode >= 0 && opcode != 8 && (opcode != 1 || serve(conn, user, message)));
+	while (opcode >= 0 && opcode != 8 && (opcode != 1 || serve(conn, of, message)));
 }
 
 /* ---- clients */
 
-static int ask(const struct program *program, const char *session, const char *body)
+#define CALL_OF(name) REQUEST("5", "tools/call", "\"name\":\"" name "\"")
+
+static void use(const struct place *place)
 {
-	char request[2048];
+	static const char *const denied[] = { CALL_OF("echo"), CALL_OF("\\u0065cho"), CALL_OF("ech\\u006f"),
+					      CALL_OF("echo\\\",\\\"name\\\":\\\"add"), CALL_OF("Echo"),
+					      CALL_OF("add echo") };
+	char session[512];
 
-	snprintf(request, sizeof request,
-		 "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%sContent-Length: %zu\r\n\r\n%s", session, strlen(body), body);
-	program_ask(program, request, text);
-	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
-}
-
-static bool has(const char *what)
-{
-	return strstr(text, what) != NULL;
-}
-
-#define CALL(name) \
-	"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\"" name "\"}}"
-
-static void use(const struct program *program)
-{
-	static const char *const denied[] = { CALL("echo"), CALL("\\u0065cho"), CALL("ech\\u006f"),
-					      CALL("echo\\\",\\\"name\\\":\\\"add"), CALL("Echo"),
-					      CALL("add echo") };
-	char session[512], id[256];
-	const char *at;
-
-	CHECK(ask(program, "", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{"
-			       "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{},\"clientInfo\":{"
-			       "\"name\":\"t\",\"version\":\"1\"}}}") == 200);
-	at = strstr(text, "mcp-session-id: ");
-	MUST(at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1);
-	snprintf(session, sizeof session, "Mcp-Session-Id: %s\r\n", id);
+	CHECK(post(place, "", INITIALIZE("2025-06-18", "")) == 200);
+	MUST(take_session(session));
 	for (size_t i = 0; i < sizeof denied / sizeof denied[0]; i++)
-		CHECK(ask(program, session, denied[i]) == 200 && has("-32602") && has("Unknown tool"));
-	CHECK(ask(program, session, "{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"tools/list\"}") == 200);
+		CHECK(post(place, session, denied[i]) == 200 && has("-32602") && has("Unknown tool"));
+	CHECK(post(place, session, "{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"tools/list\"}") == 200);
 	CHECK(has("{\"tools\":[{\"name\":\"add\",\"inputSchema\":{}}],\"nextCursor\":\"c\"}"));
-	CHECK(ask(program, session, CALL("add")) == 200 && has("done"));
+	CHECK(post(place, session, CALL_OF("add")) == 200 && has("done"));
 }
 
 static void test_socket(void)
 {
 	struct seen seen = { 0 };
 	struct kit_mock *mock = kit_mock_open(&(struct kit_mock_options){ .play = play, .user = &seen });
-	struct program program;
-	char pools[256];
+	struct place place;
+	char upstream[128];
 
 	if (!WITH_WEBSOCKET) {
 		kit_mock_close(mock);
@@ -169,12 +142,12 @@ static void test_socket(void)
 		return;
 	}
 	MUST(mock != NULL);
-	snprintf(pools, sizeof pools, "  - {name: tools, protocol: mcp, address: \"%s\", limits: {idle_min: 0}, "
-				      "mcp: {transport: websocket, path: /ws}}\n", kit_mock_address(mock));
-	if (program_start(&program, pools, "    - {match: {path: /mcp}, pool: tools, mcp: {tools_allow: "
-					   "[add, \"sub*\"]}}\n")) {
-		use(&program);
-		CHECK(program_stop(&program, 15000));
+	snprintf(upstream, sizeof upstream, "address: \"%s\"", kit_mock_address(mock));
+	if (place_open(&place, &(struct place_options){
+			.upstream = upstream, .mcp = "transport: websocket, path: /ws",
+			.route = ", mcp: {tools_allow: [add, \"sub*\"]}" })) {
+		use(&place);
+		place_close(&place);
 	}
 	CHECK(kolk__load_acquire(&seen.calls) == 1 && kolk__load_acquire(&seen.lists) == 1);
 	CHECK(kolk__load_acquire(&seen.echoes) == 0);
