@@ -17,9 +17,9 @@ static void append_member(void *user, const struct gw_load *load)
 	json_t *members = user, *object = json_object(), *check = json_object();
 	enum kolk_err err = kolk__load_relaxed(&load->err);
 
-	json_object_set_new_nocheck(object, "balancer", json_string(load->balancer));
-	json_object_set_new_nocheck(object, "pool", json_string(load->pool));
-	json_object_set_new_nocheck(object, "state", json_string(state_of(load)));
+	gw_status_put_text(object, "balancer", load->balancer);
+	gw_status_put_text(object, "pool", load->pool);
+	gw_status_put_text(object, "state", state_of(load));
 	gw_status_put(object, "weight", kolk__load_relaxed(&load->weight));
 	gw_status_put(object, "inFlight", kolk__load_relaxed(&load->in_flight));
 	gw_status_put(object, "requests", kolk__load_relaxed(&load->requests));
@@ -28,10 +28,9 @@ static void append_member(void *user, const struct gw_load *load)
 	gw_status_put(check, "count", kolk__load_relaxed(&load->checks));
 	gw_status_put(check, "failed", kolk__load_relaxed(&load->checks_failed));
 	gw_status_put(check, "status", kolk__load_relaxed(&load->status));
-	json_object_set_new_nocheck(check, "error",
-				    json_string(err != KOLK_OK ? kolk_err_name(err) : ""));
+	gw_status_put_text(check, "error", err != KOLK_OK ? kolk_err_name(err) : "");
 	json_object_set_new_nocheck(object, "checks", check);
-	json_object_set_new_nocheck(object, "from", json_string(load->host));
+	gw_status_put_text(object, "from", load->host);
 	json_array_append_new(members, object);
 }
 

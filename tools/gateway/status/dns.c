@@ -1,33 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dns.c - what is known of names that resolve to members, as JSON and as metrics. */
 #include <inttypes.h>
-#include <string.h>
 
 #include "tools/gateway/dns/dns.h"
 #include "tools/gateway/status/status.h"
 
 /* ---- JSON */
 
-static void put_text(json_t *object, const char *key, const char *text)
-{
-	json_object_set_new_nocheck(object, key, json_string(text));
-}
-
 static void append_name(void *user, const struct gw_dns_numbers *numbers)
 {
 	json_t *names = user, *object = json_object();
 
-	put_text(object, "balancer", numbers->balancer);
-	put_text(object, "pool", numbers->pool);
-	put_text(object, "name", numbers->name);
-	put_text(object, "state", numbers->state);
+	gw_status_put_text(object, "balancer", numbers->balancer);
+	gw_status_put_text(object, "pool", numbers->pool);
+	gw_status_put_text(object, "name", numbers->name);
+	gw_status_put_text(object, "state", numbers->state);
 	gw_status_put(object, "addresses", numbers->addresses);
 	gw_status_put(object, "members", numbers->members);
 	gw_status_put(object, "ageNs", numbers->age_ns);
 	gw_status_put(object, "ttlNs", numbers->ttl_ns);
 	gw_status_put(object, "rounds", numbers->rounds);
 	gw_status_put(object, "failures", numbers->failures);
-	put_text(object, "error", numbers->error);
+	gw_status_put_text(object, "error", numbers->error);
 	json_array_append_new(names, object);
 }
 

@@ -107,7 +107,7 @@ static void append_route(void *user, const char *route, const struct gw_numbers 
 {
 	json_t *routes = user, *object = json_object();
 
-	json_object_set_new_nocheck(object, "name", json_string(route));
+	gw_status_put_text(object, "name", route);
 	gw_status_put(object, "inFlight", numbers->in_flight);
 	gw_status_put(object, "requests", sum_of(numbers->outcomes, GW_OUTCOMES));
 	json_object_set_new_nocheck(object, "outcomes",
@@ -124,13 +124,13 @@ static void put_keys(void *user, const struct gw_key_numbers *numbers)
 {
 	json_t *root = user, *object = json_object();
 
-	json_object_set_new_nocheck(object, "url", json_string(numbers->url));
+	gw_status_put_text(object, "url", numbers->url);
 	gw_status_put(object, "keys", numbers->keys);
 	gw_status_put(object, "ageNs", numbers->age_ns);
 	gw_status_put(object, "fetches", numbers->fetches);
 	gw_status_put(object, "failures", numbers->failures);
 	gw_status_put(object, "unknown", numbers->unknown);
-	json_object_set_new_nocheck(object, "error", json_string(numbers->error));
+	gw_status_put_text(object, "error", numbers->error);
 	json_object_set_new_nocheck(root, "keys", object);
 }
 
@@ -140,7 +140,7 @@ char *gw_status_json(void *user)
 	char *text = NULL;
 
 	(void)user;
-	json_object_set_new_nocheck(root, "name", json_string("kolk-gateway"));
+	gw_status_put_text(root, "name", "kolk-gateway");
 	json_object_set_nocheck(root, "routes", routes);
 	gw_key_source_look(put_keys, root);
 	gw_status_put_traces(root);

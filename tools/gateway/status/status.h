@@ -4,14 +4,30 @@
 #define KOLK_GATEWAY_STATUS_H
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tools/gateway/count.h"
 
-/* A number of an object. */
+/* A number of an object, and a text. */
 static inline void gw_status_put(json_t *object, const char *key, uint64_t value)
 {
 	json_object_set_new_nocheck(object, key, json_integer((json_int_t)value));
+}
+
+static inline void gw_status_put_text(json_t *object, const char *key, const char *value)
+{
+	json_object_set_new_nocheck(object, key, json_string(value));
+}
+
+/* What is counted under a lock, as it was at one moment; shared and copy are of one type. */
+static inline void gw_status_copy(pthread_mutex_t *lock, const void *shared, void *copy,
+				  size_t size)
+{
+	pthread_mutex_lock(lock);
+	memcpy(copy, shared, size);
+	pthread_mutex_unlock(lock);
 }
 
 struct gw_exchange;

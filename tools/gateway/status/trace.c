@@ -46,37 +46,29 @@ void gw_trace_show(const char *endpoint)
 	pthread_mutex_unlock(&lock);
 }
 
-static struct numbers look(void)
-{
-	struct numbers numbers;
-
-	pthread_mutex_lock(&lock);
-	numbers = shared;
-	pthread_mutex_unlock(&lock);
-	return numbers;
-}
-
 void gw_status_put_traces(json_t *root)
 {
-	const struct numbers numbers = look();
+	struct numbers numbers;
 	json_t *object;
 
+	gw_status_copy(&lock, &shared, &numbers, sizeof numbers);
 	if (numbers.endpoint[0] == '\0')
 		return;
 	object = json_object();
-	json_object_set_new_nocheck(object, "endpoint", json_string(numbers.endpoint));
+	gw_status_put_text(object, "endpoint", numbers.endpoint);
 	gw_status_put(object, "exported", numbers.exported);
 	gw_status_put(object, "lost", numbers.lost);
 	gw_status_put(object, "exports", numbers.exports);
 	gw_status_put(object, "failures", numbers.failures);
-	json_object_set_new_nocheck(object, "error", json_string(numbers.error));
+	gw_status_put_text(object, "error", numbers.error);
 	json_object_set_new_nocheck(root, "traces", object);
 }
 
 void gw_status_print_traces(FILE *out)
 {
-	const struct numbers numbers = look();
+	struct numbers numbers;
 
+	gw_status_copy(&lock, &shared, &numbers, sizeof numbers);
 	if (numbers.endpoint[0] == '\0')
 		return;
 	fprintf(out,

@@ -45,21 +45,12 @@ void gw_status_warm_wrote(uint64_t pairs, const char *why)
 	pthread_mutex_unlock(&lock);
 }
 
-static struct numbers look(void)
-{
-	struct numbers numbers;
-
-	pthread_mutex_lock(&lock);
-	numbers = shared;
-	pthread_mutex_unlock(&lock);
-	return numbers;
-}
-
 void gw_status_put_warm(json_t *root)
 {
-	const struct numbers numbers = look();
+	struct numbers numbers;
 	json_t *object;
 
+	gw_status_copy(&lock, &shared, &numbers, sizeof numbers);
 	if (numbers.path[0] == '\0')
 		return;
 	object = json_object();
@@ -78,8 +69,9 @@ void gw_status_put_warm(json_t *root)
 void gw_status_print_warm(FILE *out)
 {
 	static const char *const outcomes[GW_WARM_OUTCOMES] = { "made", "failed", "skipped" };
-	const struct numbers numbers = look();
+	struct numbers numbers;
 
+	gw_status_copy(&lock, &shared, &numbers, sizeof numbers);
 	if (numbers.path[0] == '\0')
 		return;
 	fprintf(out, "# HELP kolk_gateway_warm_total Pairs of the state file, by what became of them.\n"
