@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/gateway/program/mcp_place.h"
+#include "tests/gateway/program/signed.h"
 #include "tests/kit/cert.h"
 
 /* ---- tokens that say whose they are, and are signed by nobody */
@@ -226,8 +227,7 @@ static void test_principal(void)
 
 /* ---- tokens that are signed: a refreshed one is of the same principal */
 
-/* Keys of P-256, and a token of each: iss "i", sub "alice", exp in 2096; aud of the last one alone:
- * "other" and "https://gw.test/mcp". */
+/* As those of signed.h; aud: "other" and "https://gw.test/mcp". */
 #define KEY_THREE \
 	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"three\"," \
 	"\"x\":\"p91I6QlXFoHVqrWoGT1J2eHW8oZj0OqYACrN9_468_c\"," \
@@ -236,20 +236,6 @@ static const char signed_three[] = "eyJhbGciOiJFUzI1NiIsImtpZCI6InRocmVlIn0."
 		   "eyJpc3MiOiJpIiwic3ViIjoiYWxpY2UiLCJhdWQiOlsib3RoZXIiLCJodHRwczovL2d3LnRlc3QvbWNwIl0sImV4"
 		   "cCI6NDAwMDAwMDAwMH0."
 		   "lFm52tPlEaW1MdbhIUextGRXra1R93fQi_FyWNm6qW8nXzUssX2GvEKcU8VufaZwq_WfhCDrYSc-_62oCquzTQ";
-#define KEY_ONE \
-	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"one\"," \
-	"\"x\":\"bHc6uRP3iVQwiDcSG5Lp2psYPSBlkZHVVbtCiN6wRLs\"," \
-	"\"y\":\"Qc2WHrVA6tjxVvD4wrbGvBHCnllZMxZ2Zp4bWT-8ruE\"}"
-#define KEY_TWO \
-	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"two\"," \
-	"\"x\":\"j5MBYpTd92wHM8lLPIQ1CW8w-Az3BPVjicMimrE5LHg\"," \
-	"\"y\":\"P9YbgrwYL1WTlXOkD9-HOgA3mqB9mCkupbkkzE8MuXo\"}"
-static const char signed_one[] = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im9uZSJ9."
-		   "eyJpc3MiOiJpIiwic3ViIjoiYWxpY2UiLCJleHAiOjQwMDAwMDAwMDB9."
-		   "7h1lsyTbPwnLRuj_N4PUCu3A1iDJBO6Al2Q0ohZeudxQffVI3NHc0k3UnYLwXGU7rFhCo0SA6Bc7JPC_rYtNZg";
-static const char signed_two[] = "eyJhbGciOiJFUzI1NiIsImtpZCI6InR3byJ9."
-		   "eyJpc3MiOiJpIiwic3ViIjoiYWxpY2UiLCJleHAiOjQwMDAwMDAwMDB9."
-		   "GCKm0jnCN9BcUimfIIgYgsulCe8eaVhlWZAm4EDFH34-r13_kLb2oRPyJvw9PFMa6xbBWso3wSoUhHT1kDJE1Q";
 
 static bool begin_signed(struct place *place, const char *route, struct mcp_options *o)
 {
@@ -270,8 +256,8 @@ static void test_refreshed(void)
 	char session[512];
 
 	MUST(begin_signed(&place, "", &o));
-	MUST(open_session(&place, signed_one, session));
-	CHECK(call(&place, session, signed_two) == 200 && call(&place, session, signed_one) == 200);
+	MUST(open_session(&place, SIGNED_ONE, session));
+	CHECK(call(&place, session, SIGNED_TWO) == 200 && call(&place, session, SIGNED_ONE) == 200);
 	CHECK(call(&place, session, signed_three) == 404); /* of another audience */
 	CHECK(number(&place, MCP_N_sessions_created) == 1);
 	end(&place);
@@ -287,7 +273,7 @@ static void test_audience(void)
 	char session[512];
 
 	MUST(begin_signed(&place, route, &o));
-	CHECK(ask_as(&place, &(struct sent){ .token = signed_one, .body = PLAIN_INITIALIZE }) == 401 &&
+	CHECK(ask_as(&place, &(struct sent){ .token = SIGNED_ONE, .body = PLAIN_INITIALIZE }) == 401 &&
 	      says("error=\"invalid_token\""));
 	CHECK(open_session(&place, signed_three, session) && call(&place, session, signed_three) == 200);
 	end(&place);
