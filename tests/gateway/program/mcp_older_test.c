@@ -172,6 +172,19 @@ static void test_lost(void)
 	place_close(&place);
 }
 
+/* An array of calls whose answers have so many bytes each. */
+static void write_echoes(char *at, int calls, size_t size)
+{
+	for (int i = 0; i < calls; i++) {
+		at += sprintf(at, "%s{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"tools/call\","
+				  "\"params\":{\"name\":\"echo\",\"arguments\":{\"nonce\":\"",
+			      i == 0 ? "[" : ",", i);
+		at = (char *)memset(at, 'x', size) + size;
+		at = stpcpy(at, "\"}}}");
+	}
+	strcpy(at, "]");
+}
+
 /* Answers that are long together are not held until the last one has come. */
 static void test_long(void)
 {
@@ -179,20 +192,13 @@ static void test_long(void)
 	static char array[COUNT * (SIZE + 200)];
 	struct place place;
 	size_t had = 0;
-	char session[512], *at = array;
+	char session[512];
 	ssize_t size = 1;
 	int fd;
 
 	MUST(begin(&place, "sharing: bound", (struct mcp_options){ .listen = NULL }));
 	MUST(open_session(&place, BATCHING, session));
-	for (int i = 0; i < COUNT; i++) {
-		at += sprintf(at, "%s{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"tools/call\","
-				  "\"params\":{\"name\":\"echo\",\"arguments\":{\"nonce\":\"",
-			      i == 0 ? "[" : ",", i);
-		at = (char *)memset(at, 'x', SIZE) + SIZE;
-		at = stpcpy(at, "\"}}}");
-	}
-	strcpy(at, "]");
+	write_echoes(array, COUNT, SIZE);
 	fd = begin_request(&place, "POST /mcp", session, array);
 	CHECK(client_read(fd, "\r\n\r\n", text) && has("content-type: text/event-stream"));
 	for (; size > 0; had += (size_t)size)
@@ -207,20 +213,13 @@ static void test_long(void)
 static void test_too_long(void)
 {
 	enum { COUNT = 5, SIZE = 10000 };
-	char session[512], array[COUNT * (SIZE + 200)], *at = array;
+	char session[512], array[COUNT * (SIZE + 200)];
 	struct place place;
 
 	MUST(begin(&place, "sharing: bound, message_bytes_max: 32KiB",
 		   (struct mcp_options){ .listen = NULL }));
 	MUST(open_session(&place, BATCHING, session));
-	for (int i = 0; i < COUNT; i++) {
-		at += sprintf(at, "%s{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"tools/call\","
-				  "\"params\":{\"name\":\"echo\",\"arguments\":{\"nonce\":\"",
-			      i == 0 ? "[" : ",", i);
-		at = (char *)memset(at, 'x', SIZE) + SIZE;
-		at = stpcpy(at, "\"}}}");
-	}
-	strcpy(at, "]");
+	write_echoes(array, COUNT, SIZE);
 	CHECK(post(&place, session, array) == 200 && has("\r\n\r\n[{"));
 	CHECK(count("\"result\":") == 3 && count("too long together") == COUNT - 3);
 	CHECK(count("\"id\":") == COUNT && count("-32603") == COUNT - 3);
