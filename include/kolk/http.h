@@ -289,6 +289,11 @@ KOLK_API void kolk_http_more(struct kolk_http_exchange *exchange);
 /* Whether it was sent a second time. */
 KOLK_API bool kolk_http_retried(const struct kolk_http_exchange *exchange);
 
+/* Whether it was sent and will not be sent again: what the request borrowed, its body, may be freed
+ * before its end. Only of HTTP/1.1, when the answer is a stream of events, and there is neither a
+ * deadline nor an idle time-out. */
+KOLK_API bool kolk_http_sent(const struct kolk_http_exchange *exchange);
+
 /* Make a request and wait for the whole answer: from a plain thread, over a client whose loop is
  * run by another. Its pull runs on the loop. response is filled also on an error, as far as it
  * came, and is to be freed; its size must be set. Errors: those of kolk_http_start and of end,

@@ -34,6 +34,13 @@ struct h1_blocks {
 	struct blocks exchanges, out, in;
 };
 
+/* What an HTTP client has blocks of: exchanges, and what they ask, in so many sizes. */
+enum { HTTP_BLOCK_SIZES = 2 };
+
+struct http_blocks {
+	struct blocks exchanges, asked[HTTP_BLOCK_SIZES];
+};
+
 /* Not zeroed. NULL = there is no memory. */
 static inline void *blocks_get(struct blocks *blocks, size_t size)
 {

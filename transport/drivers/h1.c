@@ -30,7 +30,7 @@ static size_t fail_write(struct h1_exchange *h1, enum kolk_err err)
 
 static size_t write_head(struct h1_exchange *h1, struct http_session *session, const void **data)
 {
-	const struct kolk_http_request *request = &h1->exchange->request;
+	const struct kolk_http_request *request = &h1->exchange->asked->request;
 	struct h1_parser *parser = &session->h1.parser;
 	const char *base = session->options->base_path;
 	size_t head = h1_write_head(request, base, h1->out, h1->out_size);
@@ -38,7 +38,7 @@ static size_t write_head(struct h1_exchange *h1, struct http_session *session, c
 		     request->expect_continue == 0;
 	size_t whole = head + (small ? request->body_size : 0);
 
-	h1->secret_size = h1->exchange->has_credentials ? head : 0;
+	h1->secret_size = h1->exchange->asked->has_credentials ? head : 0;
 	if (whole > h1->out_size) {
 		if (!h1_out_reserve(h1, whole))
 			return fail_write(h1, KOLK_E_MEMORY);
@@ -63,7 +63,7 @@ static size_t write_head(struct h1_exchange *h1, struct http_session *session, c
 
 static size_t write_memory(struct h1_exchange *h1, const void **data)
 {
-	const struct kolk_http_request *request = &h1->exchange->request;
+	const struct kolk_http_request *request = &h1->exchange->asked->request;
 	size_t left = request->body_size - (size_t)h1->body_sent;
 	size_t size = left < SLICE_BYTES ? left : SLICE_BYTES;
 
@@ -76,7 +76,7 @@ static size_t write_memory(struct h1_exchange *h1, const void **data)
 
 static size_t write_last(struct h1_exchange *h1, const void **data)
 {
-	const struct kolk_http_request *request = &h1->exchange->request;
+	const struct kolk_http_request *request = &h1->exchange->asked->request;
 	size_t count = http_trailer_count(request->trailers, request->trailer_count), size;
 
 	if (!http_fields_valid(request->trailers, count))
@@ -93,7 +93,7 @@ static size_t write_last(struct h1_exchange *h1, const void **data)
 static size_t write_pulled(struct h1_exchange *h1, const void **data)
 {
 	struct kolk_http_exchange *exchange = h1->exchange;
-	const struct kolk_http_request *request = &exchange->request;
+	const struct kolk_http_request *request = &exchange->asked->request;
 	bool chunked = request->pull_size == KOLK_HTTP_CHUNKED;
 	uint64_t left = chunked ? H1_OUT_BYTES : request->pull_size - h1->body_sent;
 	size_t size = 0, capacity = left < H1_OUT_BYTES ? (size_t)left : H1_OUT_BYTES;
@@ -124,7 +124,7 @@ static size_t write_pulled(struct h1_exchange *h1, const void **data)
 
 static size_t write_body(struct h1_exchange *h1, const void **data)
 {
-	const struct kolk_http_request *request = &h1->exchange->request;
+	const struct kolk_http_request *request = &h1->exchange->asked->request;
 
 	if (h1->upload_stopped || h1->pull_pending)
 		return 0;
@@ -151,7 +151,7 @@ static size_t write_next(struct h1_exchange *h1, struct http_session *session, c
 		return write_head(h1, session, data);
 	case AWAIT_CONTINUE:
 		if (h1->continue_ns > 0 && !h1->upload_stopped)
-			(void)kolk_timer_start(h1->pump.loop, &h1->continue_timer,
+			(void)kolk_timer_start(h1->pump.loop, &h1->sending->continue_timer,
 					       kolk_in_ns(h1->continue_ns), continue_timed_out, h1);
 		h1->continue_ns = 0;
 		return 0;
@@ -191,6 +191,13 @@ static bool is_events(const struct kolk_http_head *head)
 	return type != NULL && kolk__word_begins(type, "text/event-stream");
 }
 
+/* An answer that may last for hours has begun, and the request is sent. */
+static void end_asking(struct h1_exchange *h1)
+{
+	if (h1->events && h1->phase == SENT)
+		http_asked_free(h1->exchange);
+}
+
 static void on_head(struct h1_exchange *h1, struct http_session *session)
 {
 	struct kolk_http_head *head = &session->h1.parser.head;
@@ -202,13 +209,14 @@ static void on_head(struct h1_exchange *h1, struct http_session *session)
 	if (unsent && (h1->phase == AWAIT_CONTINUE || head->status >= 300))
 		h1->upload_stopped = true;
 	h1->events = is_events(head);
+	end_asking(h1);
 	http_head(h1->exchange, head);
 }
 
 static void on_informational(struct h1_exchange *h1, const struct kolk_http_head *head)
 {
 	if (head->status == 100 && h1->phase == AWAIT_CONTINUE) {
-		kolk_timer_stop(&h1->continue_timer);
+		kolk_timer_stop(&h1->sending->continue_timer);
 		h1->phase = SEND_BODY; /* the pump calls on_write next */
 	}
 	http_informational(h1->exchange, head);
@@ -301,8 +309,10 @@ static enum kolk_err on_read(struct pump *pump, void *user, const uint8_t *data,
 	h1->in_callback = false;
 	if (err == KOLK_PENDING && h1->exchange->paused && !pump->done)
 		pump_pause(pump);
-	if (err == KOLK_PENDING && h1->events && h1->unparsed_size == 0)
+	if (err == KOLK_PENDING && h1->events && h1->unparsed_size == 0) {
+		end_asking(h1);
 		h1_choose_input(h1, &session->h1.parser.message, size);
+	}
 	return err;
 }
 
@@ -386,7 +396,7 @@ static void return_lease(struct h1_exchange *h1, enum kolk_err err)
 
 	if (by_peer && !h1->upload_stopped)
 		(void)kolk_discard_for(&h1->pump.lease, http_reason(err));
-	else if (ended && h1->exchange->request.cancel_closes != 0)
+	else if (ended && h1->exchange->cancel_closes != 0)
 		(void)kolk_discard(&h1->pump.lease);
 	else
 		(void)kolk_release(&h1->pump.lease);
@@ -436,7 +446,7 @@ enum kolk_err h1_start(struct kolk_http_exchange *exchange, const struct kolk_le
 	h1->pump.deadline_ns = h1->pump.idle_ns = KOLK_FOREVER; /* the exchange has its own timer */
 	h1->exchange = exchange;
 	exchange->h1 = h1;
-	err = pump_start(&h1->pump, http_loop(exchange->http));
+	err = pump_start(&h1->pump, http_loop(exchange->http), &h1->sending->io);
 	if (err != KOLK_PENDING) {
 		exchange->h1 = NULL;
 		h1_exchange_free(blocks, h1);

@@ -7,9 +7,16 @@
 #include "transport/drivers/http.h"
 #include "transport/drivers/pump.h"
 
-/* Blocks that an exchange has only while it needs them: until the request is sent; while an answer
- * comes that is not a silent stream of events, which waits for its next bytes with `few`. */
-enum { H1_SMALL_BYTES = 2048, H1_IN_BYTES = 16384, H1_OUT_BYTES = 16384, H1_FEW_BYTES = 256 };
+/* Blocks that an exchange has only while it needs them: `sending` until the request is sent; `in`
+ * while an answer comes that is not a silent stream of events, which waits for its next bytes with
+ * `few`: a comment, a notification without params. */
+enum { H1_SMALL_BYTES = 2048, H1_IN_BYTES = 16384, H1_OUT_BYTES = 16384, H1_FEW_BYTES = 128 };
+
+struct h1_sending {
+	struct kolk_io io;
+	struct kolk_timer continue_timer; /* for 100 (Continue) */
+	char small[H1_SMALL_BYTES];       /* not zeroed */
+};
 
 enum h1_phase {
 	SEND_HEAD,
@@ -23,7 +30,6 @@ enum h1_phase {
 struct h1_exchange {
 	struct pump pump;
 	struct kolk_http_exchange *exchange;
-	struct kolk_timer continue_timer; /* for 100 (Continue) */
 	struct kolk_timer resume_timer;   /* continues after a pause, from step */
 	enum h1_phase phase;
 	bool in_callback;    /* in on_read: what handlers ask for is done when they have returned */
@@ -41,7 +47,7 @@ struct h1_exchange {
 	char *out;               /* small, or allocated */
 	size_t out_size;
 	size_t secret_size;      /* of a head with credentials: out begins with it, wiped at its end */
-	char *small;             /* a block; NULL = the request is sent */
+	struct h1_sending *sending; /* a block; NULL = the request is sent */
 	uint8_t *in;             /* a block; NULL = few is used */
 	bool events;             /* the answer is a stream of events */
 	uint8_t few[H1_FEW_BYTES]; /* not zeroed */

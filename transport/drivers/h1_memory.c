@@ -16,22 +16,32 @@ static void wipe(char *bytes, size_t size, size_t secret_size)
 
 static void out_free(struct h1_exchange *h1)
 {
+	char *small = h1->sending != NULL ? h1->sending->small : NULL;
+
 	if (h1->secret_size > 0) {
 		wipe(h1->out, h1->out_size, h1->secret_size);
-		wipe(h1->small, H1_SMALL_BYTES, h1->secret_size);
+		wipe(small, H1_SMALL_BYTES, h1->secret_size);
 	}
-	if (h1->out != h1->small)
+	if (h1->out != small)
 		free(h1->out);
-	h1->out = h1->small;
-	h1->out_size = h1->small != NULL ? H1_SMALL_BYTES : 0;
+	h1->out = small;
+	h1->out_size = small != NULL ? H1_SMALL_BYTES : 0;
+}
+
+static void sending_free(struct h1_blocks *blocks, struct h1_exchange *h1)
+{
+	if (h1->sending == NULL)
+		return;
+	kolk_timer_stop(&h1->sending->continue_timer);
+	blocks_put(&blocks->out, h1->sending);
+	h1->sending = NULL;
 }
 
 void h1_out_end(struct h1_exchange *h1)
 {
 	out_free(h1);
-	if (h1->small != NULL)
-		blocks_put(&http_h1_blocks(h1->exchange->http)->out, h1->small);
-	h1->small = h1->out = NULL;
+	sending_free(http_h1_blocks(h1->exchange->http), h1);
+	h1->out = NULL;
 	h1->out_size = 0;
 }
 
@@ -72,13 +82,11 @@ void h1_choose_input(struct h1_exchange *h1, struct h1_message *message, size_t 
 
 void h1_exchange_free(struct h1_blocks *blocks, struct h1_exchange *h1)
 {
-	kolk_timer_stop(&h1->continue_timer);
 	kolk_timer_stop(&h1->resume_timer);
 	free(h1->trailer_text);
 	free(h1->trailers);
 	out_free(h1);
-	if (h1->small != NULL)
-		blocks_put(&blocks->out, h1->small);
+	sending_free(blocks, h1);
 	if (h1->in != NULL)
 		blocks_put(&blocks->in, h1->in);
 	blocks_put(&blocks->exchanges, h1);
@@ -91,12 +99,14 @@ struct h1_exchange *h1_exchange_make(struct h1_blocks *blocks)
 	if (h1 == NULL)
 		return NULL;
 	memset(h1, 0, offsetof(struct h1_exchange, few));
-	h1->small = blocks_get(&blocks->out, H1_SMALL_BYTES);
+	h1->sending = blocks_get(&blocks->out, sizeof *h1->sending);
+	if (h1->sending != NULL)
+		memset(h1->sending, 0, offsetof(struct h1_sending, small));
 	h1->in = blocks_get(&blocks->in, H1_IN_BYTES);
 	out_free(h1);
 	h1->pump.buffer = h1->in;
 	h1->pump.capacity = H1_IN_BYTES;
-	if (h1->small != NULL && h1->in != NULL)
+	if (h1->sending != NULL && h1->in != NULL)
 		return h1;
 	h1_exchange_free(blocks, h1);
 	return NULL;

@@ -58,7 +58,7 @@ static uint64_t body_size_of(const struct h2_request *request, unsigned status)
 	uint64_t size = content_length_of(&request->fields);
 
 	if (size == KOLK_HTTP_CHUNKED && request->stream->complete && status != 304 &&
-	    strcmp(request->exchange->request.method, "HEAD") != 0)
+	    strcmp(request->exchange->asked->request.method, "HEAD") != 0)
 		return 0;
 	return size;
 }
@@ -146,7 +146,7 @@ static void on_end(void *owner, const struct h2_end *end)
 static enum kolk_err pull_bytes(struct h2_request *request, struct h2_body_part *part)
 {
 	struct kolk_http_exchange *exchange = request->exchange;
-	const struct kolk_http_request *asked = &exchange->request;
+	const struct kolk_http_request *asked = &exchange->asked->request;
 	uint64_t left = asked->pull_size - request->body_sent; /* huge when it is not known */
 	enum kolk_err err;
 
@@ -170,7 +170,7 @@ static enum kolk_err pull_bytes(struct h2_request *request, struct h2_body_part 
 
 static enum kolk_err pull_memory(struct h2_request *request, struct h2_body_part *part)
 {
-	const struct kolk_http_request *asked = &request->exchange->request;
+	const struct kolk_http_request *asked = &request->exchange->asked->request;
 	uint64_t left = asked->body_size - request->body_sent;
 
 	part->size = left < part->capacity ? (size_t)left : part->capacity;
@@ -188,7 +188,7 @@ static nghttp2_nv field_of(const char *name, const char *value, uint8_t flags)
 
 static enum kolk_err send_trailers(struct h2_request *request)
 {
-	const struct kolk_http_request *asked = &request->exchange->request;
+	const struct kolk_http_request *asked = &request->exchange->asked->request;
 	size_t count = http_trailer_count(asked->trailers, asked->trailer_count);
 	enum kolk_err err;
 	nghttp2_nv *fields;
@@ -211,7 +211,7 @@ static enum kolk_err send_trailers(struct h2_request *request)
 static enum kolk_err on_pull(void *owner, struct h2_body_part *part)
 {
 	struct h2_request *request = owner;
-	const struct kolk_http_request *asked = &request->exchange->request;
+	const struct kolk_http_request *asked = &request->exchange->asked->request;
 	enum kolk_err err;
 
 	if (request->continue_deadline_ns != 0)
@@ -258,7 +258,7 @@ static bool sends_content_length(const struct kolk_http_request *asked)
 static size_t head_fill(const struct h2_request *request, const char *path, nghttp2_nv *fields,
 			char size_text[24])
 {
-	const struct kolk_http_request *asked = &request->exchange->request;
+	const struct kolk_http_request *asked = &request->exchange->asked->request;
 	const char *scheme = asked->scheme != NULL ? asked->scheme :
 			     request->conn->tls    ? "https" : "http";
 	size_t count = 0;
@@ -286,7 +286,7 @@ static size_t head_fill(const struct h2_request *request, const char *path, nght
 static const char *path_of(const struct h2_request *request, char **joined)
 {
 	const char *base = request->conn->options.base_path;
-	const char *target = request->exchange->request.target;
+	const char *target = request->exchange->asked->request.target;
 
 	*joined = NULL;
 	if (base == NULL || target[0] != '/')
@@ -300,7 +300,7 @@ static const char *path_of(const struct h2_request *request, char **joined)
 static enum kolk_err submit(struct h2_request *request)
 {
 	enum { FEW = 32, OWN = 7 };
-	const struct kolk_http_request *asked = &request->exchange->request;
+	const struct kolk_http_request *asked = &request->exchange->asked->request;
 	struct h2_submission submission = {
 		.callbacks = has_body(asked) ? &callbacks_with_body : &callbacks_without_body,
 		.owner = request
@@ -327,7 +327,7 @@ static enum kolk_err submit(struct h2_request *request)
 enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *exchange)
 {
 	struct h2_conn *conn = (struct h2_conn *)(void *)http;
-	const struct kolk_http_request *asked = &exchange->request;
+	const struct kolk_http_request *asked = &exchange->asked->request;
 	struct h2_request *request;
 	enum kolk_err err;
 

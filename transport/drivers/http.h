@@ -33,14 +33,25 @@ enum http_state {
 	HTTP_ENDING     /* in the client's list of exchanges whose end is about to run */
 };
 
-struct blocks;
 struct h1_blocks;
 
-/* Exchanges are in blocks of so many sizes. */
-enum { HTTP_BLOCK_SIZES = 2 };
+/* Where a client's exchanges are, and what they ask. */
+struct http_blocks;
 
 struct http_link {
 	struct http_link *next, *prev;
+};
+
+/* What an exchange needs until it is sent for good: what it asks, how it gets its connection; and
+ * its time-outs, if it has any. A stream of events lasts for hours after that. */
+struct http_asked {
+	struct kolk_http_request request; /* a copy: scheme, target, method are set; authority,
+	                                   * when it is on a connection */
+	struct kolk_acquire acquire;
+	struct kolk_timer timer; /* deadline and idle time-out: the client's, for h1 and h2 too */
+	uint8_t block;          /* which of the client's blocks; HTTP_BLOCK_SIZES = none */
+	bool has_credentials;   /* among its fields: copies of them are wiped */
+	struct kolk_http_field fields[]; /* and their texts */
 };
 
 struct kolk_http_exchange {
@@ -50,16 +61,13 @@ struct kolk_http_exchange {
 	struct http_dispatcher *dispatcher;
 	struct kolk_http_handler handler;
 	void *user;
-	struct kolk_http_request request; /* a copy: scheme, target, method are set; authority,
-	                                   * when it is on a connection */
+	struct http_asked *asked; /* NULL = http_asked_free was called */
 	enum http_state state;
 	enum kolk_err err;      /* ENDING: the error for end; set early by a cancel */
 	uint64_t deadline_ns;   /* absolute */
 	uint64_t idle_ns;
 	uint64_t active_ns;     /* when the last byte moved; see http_record_activity */
 	uint64_t carried_ns;    /* when the connection got it; `carried` */
-	struct kolk_timer timer; /* deadline and idle time-out: the client's, for h1 and h2 too */
-	struct kolk_acquire acquire;
 	bool default_authority; /* its authority is the connection's */
 	bool paused;            /* the caller wants no body for the moment */
 	bool pulled;            /* pull returned bytes: it cannot be sent again */
@@ -71,8 +79,7 @@ struct kolk_http_exchange {
 	uint8_t unsent;         /* how often an attempt was none */
 	bool head_shown;        /* the handler has seen the final head */
 	bool muted;             /* no handler but end runs: cancelled, timed out */
-	uint8_t block;          /* which of the client's blocks; HTTP_BLOCK_SIZES = none */
-	bool has_credentials;   /* among its fields: copies of them are wiped */
+	bool cancel_closes;     /* as it was asked */
 	struct h1_exchange *h1; /* ON_H1: h1.c's */
 	struct h2_request *h2;  /* ON_H2: h2.c's */
 };
@@ -131,7 +138,8 @@ void http_conn_remove(struct http_conn *conn);
 
 /* Its loop, for kolk_send_async and timers. */
 struct kolk_loop *http_loop(const struct kolk_http *http);
-/* Blocks for exchanges of h1.c. */
+/* Blocks for exchanges; and for those of h1.c. */
+struct http_blocks *http_blocks(struct kolk_http *http);
 struct h1_blocks *http_h1_blocks(struct kolk_http *http);
 struct kolk_http *http_dispatcher_client(const struct http_dispatcher *dispatcher);
 
@@ -166,10 +174,14 @@ void h2_drain(struct http_conn *conn);
 
 /* Check a request and make an exchange with a copy of it, in the smallest of these blocks that
  * fits. Errors: E_OPTIONS, E_MEMORY. */
-enum kolk_err http_exchange_make(struct blocks *blocks, const struct kolk_http_request *request,
+enum kolk_err http_exchange_make(struct http_blocks *blocks,
+				 const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange);
-void http_exchange_free(struct blocks *blocks, struct kolk_http_exchange *exchange);
+void http_exchange_free(struct http_blocks *blocks, struct kolk_http_exchange *exchange);
+/* It is sent for good, and answered: what it asked is not needed any more, unless it has a deadline
+ * or an idle time-out. */
+void http_asked_free(struct kolk_http_exchange *exchange);
 /* Whether these fields may be sent: tokens, no CR, LF or NUL, none that the library writes
  * itself. */
 bool http_fields_valid(const struct kolk_http_field *fields, size_t count);

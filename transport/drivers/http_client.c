@@ -12,6 +12,11 @@ struct kolk_loop *http_loop(const struct kolk_http *http)
 	return http->loop;
 }
 
+struct http_blocks *http_blocks(struct kolk_http *http)
+{
+	return &http->blocks;
+}
+
 struct h1_blocks *http_h1_blocks(struct kolk_http *http)
 {
 	return &http->h1_blocks;
@@ -131,12 +136,13 @@ void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	struct kolk_http *http = exchange->http;
 	struct http_dispatcher *dispatcher = exchange->dispatcher;
 
-	kolk_timer_stop(&exchange->timer);
+	if (exchange->asked != NULL)
+		kolk_timer_stop(&exchange->asked->timer);
 	exchange->state = HTTP_ENDING;
 	http_list_del(&exchange->all);
 	http->exchanges--;
 	exchange->handler.end(exchange->user, exchange, err, trailers, trailer_count);
-	http_exchange_free(http->exchange_blocks, exchange);
+	http_exchange_free(&http->blocks, exchange);
 	dispatcher->exchanges--;
 	http_dispatcher_put(dispatcher);
 	http_close_check(http);
@@ -165,7 +171,7 @@ static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err,
 	if (exchange->retried)
 		return false;
 	exchange->retried = processed == HTTP_REFUSED ||
-			    (exchange->request.replayable != 0 && exchange->reused);
+			    (exchange->asked->request.replayable != 0 && exchange->reused);
 	return exchange->retried;
 }
 
@@ -238,12 +244,17 @@ bool kolk_http_retried(const struct kolk_http_exchange *exchange)
 	return exchange->retried || exchange->resent;
 }
 
+bool kolk_http_sent(const struct kolk_http_exchange *exchange)
+{
+	return exchange->asked == NULL;
+}
+
 /* ---- start */
 
 static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 		  struct http_dispatcher *dispatcher)
 {
-	const struct kolk_http_request *request = &exchange->request;
+	const struct kolk_http_request *request = &exchange->asked->request;
 	const struct kolk_pool *pool = kolk_key_pool(dispatcher->key);
 	uint64_t now_ns = kolk_loop_now(http->loop), timeout_ns = kolk_pool_request_timeout_ns(pool);
 
@@ -259,8 +270,8 @@ static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 	http->exchanges++;
 	dispatcher->exchanges++;
 	http_list_add(&http->all, &exchange->all);
-	(void)kolk_timer_start(http->loop, &exchange->timer, due(exchange, now_ns), timer_fired,
-			       exchange);
+	(void)kolk_timer_start(http->loop, &exchange->asked->timer, due(exchange, now_ns),
+			       timer_fired, exchange);
 }
 
 /* What kolk_http_start and kolk_http_start_as are given. */
@@ -283,7 +294,7 @@ static enum kolk_err may_start(struct kolk_http *http)
 static enum kolk_err start(struct http_dispatcher *dispatcher, const struct start *start)
 {
 	struct kolk_http_exchange *exchange;
-	enum kolk_err err = http_exchange_make(dispatcher->http->exchange_blocks, start->request,
+	enum kolk_err err = http_exchange_make(&dispatcher->http->blocks, start->request,
 					       start->handler, &exchange);
 
 	if (err != KOLK_OK) {
@@ -345,7 +356,8 @@ enum kolk_err kolk_http_open(struct kolk_loop *loop, const struct kolk_http_opti
 		return KOLK_E_MEMORY;
 	made->loop = loop;
 	for (int i = 0; i < HTTP_BLOCK_SIZES; i++)
-		made->exchange_blocks[i].max = HTTP_BLOCKS_KEPT;
+		made->blocks.asked[i].max = HTTP_BLOCKS_KEPT;
+	made->blocks.exchanges.max = HTTP_BLOCKS_KEPT;
 	made->h1_blocks.exchanges.max = HTTP_BLOCKS_KEPT;
 	made->h1_blocks.out.max = made->h1_blocks.in.max = HTTP_BLOCKS_KEPT;
 	if (options != NULL)
@@ -368,7 +380,8 @@ static void close_now(struct kolk_call *call, void *user)
 
 	(void)call;
 	for (int i = 0; i < HTTP_BLOCK_SIZES; i++)
-		blocks_free(&http->exchange_blocks[i]);
+		blocks_free(&http->blocks.asked[i]);
+	blocks_free(&http->blocks.exchanges);
 	blocks_free(&http->h1_blocks.exchanges);
 	blocks_free(&http->h1_blocks.out);
 	blocks_free(&http->h1_blocks.in);

@@ -56,7 +56,7 @@ struct kolk_http {
 	struct http_dispatcher *recent[HTTP_RECENT_MAX];
 	struct kolk_timer recent_timer;
 	bool recent_timed;
-	struct blocks exchange_blocks[HTTP_BLOCK_SIZES];
+	struct http_blocks blocks;
 	struct h1_blocks h1_blocks;
 };
 

@@ -129,7 +129,7 @@ static void queue_remove(struct kolk_http_exchange *exchange)
 static void set_authority(struct kolk_http_exchange *exchange, const char *authority)
 {
 	if (exchange->default_authority)
-		exchange->request.authority = authority;
+		exchange->asked->request.authority = authority;
 }
 
 static void set_carried(struct kolk_http_exchange *exchange)
@@ -273,9 +273,9 @@ static bool acquire(struct kolk_http_exchange *exchange)
 		      &exchange->link);
 	dispatcher->acquiring_count++;
 	err = kolk_acquire_async(dispatcher->http->loop, dispatcher->key, exchange->deadline_ns,
-				 &exchange->acquire, acquired, exchange);
+				 &exchange->asked->acquire, acquired, exchange);
 	if (err == KOLK_OK) {
-		on_lease(exchange, &exchange->acquire.lease);
+		on_lease(exchange, &exchange->asked->acquire.lease);
 	} else if (err != KOLK_PENDING) {
 		http_list_del(&exchange->link);
 		dispatcher->acquiring_count--;
@@ -401,7 +401,7 @@ bool http_dispatcher_remove(struct kolk_http_exchange *exchange)
 		return true;
 	}
 	if (exchange->state != HTTP_ACQUIRING ||
-	    kolk_acquire_cancel(&exchange->acquire) != KOLK_OK)
+	    kolk_acquire_cancel(&exchange->asked->acquire) != KOLK_OK)
 		return false;
 	http_list_del(&exchange->link);
 	dispatcher->acquiring_count--;

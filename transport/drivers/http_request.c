@@ -17,8 +17,8 @@
 
 enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20 };
 
-/* The largest: an exchange, 40 fields and 1 KiB of text. Some last for hours. */
-static const size_t block_bytes[HTTP_BLOCK_SIZES] = { 1152, 2048 };
+/* The largest: 40 fields and 880 bytes of text. */
+static const size_t block_bytes[HTTP_BLOCK_SIZES] = { 984, 1888 };
 
 /* ---- is it allowed? */
 
@@ -190,8 +190,9 @@ static const char *copy_name(char **at, const char *name, bool *is_credential)
 static void copy_request(struct kolk_http_exchange *exchange,
 			 const struct kolk_http_request *request)
 {
-	struct kolk_http_request *own = &exchange->request;
-	struct kolk_http_field *fields = (struct kolk_http_field *)(exchange + 1);
+	struct http_asked *asked = exchange->asked;
+	struct kolk_http_request *own = &asked->request;
+	struct kolk_http_field *fields = asked->fields;
 	char *at = (char *)(fields + request->field_count);
 
 	*own = *request;
@@ -204,10 +205,11 @@ static void copy_request(struct kolk_http_exchange *exchange,
 		own->upgrade = copy(&at, request->upgrade);
 	for (uint32_t i = 0; i < request->field_count; i++) {
 		fields[i].name = copy_name(&at, request->fields[i].name,
-					   &exchange->has_credentials);
+					   &asked->has_credentials);
 		fields[i].value = copy(&at, request->fields[i].value);
 	}
 	own->fields = fields;
+	exchange->cancel_closes = request->cancel_closes != 0;
 }
 
 static enum kolk_err refuse(const struct kolk_http_request *request, const char *field)
@@ -248,35 +250,66 @@ static const char *complete(struct kolk_http_request *request,
 	return *text > TEXT_MAX ? "fields" : NULL;
 }
 
-static struct kolk_http_exchange *allocate(struct blocks *blocks, uint32_t fields, size_t text)
+static struct http_asked *asked_make(struct http_blocks *blocks, uint32_t fields, size_t text)
 {
-	size_t size = sizeof(struct kolk_http_exchange) + fields * sizeof(struct kolk_http_field) +
-		      text;
-	struct kolk_http_exchange *exchange;
+	size_t size = sizeof(struct http_asked) + fields * sizeof(struct kolk_http_field) + text;
+	struct http_asked *asked;
 	uint8_t block = 0;
 
 	while (block < HTTP_BLOCK_SIZES && size > block_bytes[block])
 		block++;
-	exchange = block < HTTP_BLOCK_SIZES ? blocks_get(&blocks[block], block_bytes[block]) :
-					      malloc(size);
-	if (exchange != NULL) {
-		memset(exchange, 0, sizeof *exchange);
-		exchange->block = block;
+	asked = block < HTTP_BLOCK_SIZES ? blocks_get(&blocks->asked[block], block_bytes[block]) :
+					   malloc(size);
+	if (asked != NULL) {
+		memset(asked, 0, sizeof *asked);
+		asked->block = block;
 	}
-	return exchange;
+	return asked;
 }
 
-void http_exchange_free(struct blocks *blocks, struct kolk_http_exchange *exchange)
+static void asked_free(struct http_blocks *blocks, struct http_asked *asked)
 {
-	if (exchange->has_credentials)
-		http_credentials_wipe(exchange->request.fields, exchange->request.field_count);
-	if (exchange->block < HTTP_BLOCK_SIZES)
-		blocks_put(&blocks[exchange->block], exchange);
+	if (asked->has_credentials)
+		http_credentials_wipe(asked->request.fields, asked->request.field_count);
+	if (asked->block < HTTP_BLOCK_SIZES)
+		blocks_put(&blocks->asked[asked->block], asked);
 	else
-		free(exchange);
+		free(asked);
 }
 
-enum kolk_err http_exchange_make(struct blocks *blocks, const struct kolk_http_request *request,
+void http_asked_free(struct kolk_http_exchange *exchange)
+{
+	if (exchange->asked == NULL || exchange->deadline_ns != KOLK_FOREVER ||
+	    exchange->idle_ns != KOLK_FOREVER)
+		return;
+	kolk_timer_stop(&exchange->asked->timer);
+	asked_free(http_blocks(exchange->http), exchange->asked);
+	exchange->asked = NULL;
+}
+
+static struct kolk_http_exchange *allocate(struct http_blocks *blocks, uint32_t fields, size_t text)
+{
+	struct kolk_http_exchange *exchange = blocks_get(&blocks->exchanges, sizeof *exchange);
+
+	if (exchange == NULL)
+		return NULL;
+	memset(exchange, 0, sizeof *exchange);
+	exchange->asked = asked_make(blocks, fields, text);
+	if (exchange->asked != NULL)
+		return exchange;
+	blocks_put(&blocks->exchanges, exchange);
+	return NULL;
+}
+
+void http_exchange_free(struct http_blocks *blocks, struct kolk_http_exchange *exchange)
+{
+	if (exchange->asked != NULL)
+		asked_free(blocks, exchange->asked);
+	blocks_put(&blocks->exchanges, exchange);
+}
+
+enum kolk_err http_exchange_make(struct http_blocks *blocks,
+				 const struct kolk_http_request *request,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange)
 {

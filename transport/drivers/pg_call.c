@@ -120,7 +120,7 @@ enum kolk_err kolk_postgres_run_async(struct kolk_loop *loop, const struct kolk_
 	run->user = user;
 	err = pg_run_build(run);
 	if (err == KOLK_OK)
-		err = pump_start(&run->pump, loop);
+		err = pump_start(&run->pump, loop, &run->send);
 	if (err == KOLK_PENDING) {
 		if (call != NULL)
 			*call = run;

@@ -104,7 +104,7 @@ static void run_batch(struct kolk_postgres_call *run, struct kolk_loop *loop)
 	enum kolk_err err = pg_run_build(run);
 
 	if (err == KOLK_OK)
-		err = pump_start(&run->pump, loop);
+		err = pump_start(&run->pump, loop, &run->send);
 	if (err != KOLK_PENDING)
 		ended(run, loop, err);
 }

@@ -192,7 +192,7 @@ static void begin(struct kolk_call *call, void *user)
 	cancel_op->pump.capacity = sizeof cancel_op->buffer;
 	cancel_op->pump.idle_ns = KOLK_FOREVER;
 	cancel_op->pump.deadline_ns = kolk_in_ns(cancel_op->until_ns);
-	err = pump_start(&cancel_op->pump, cancel_op->loop);
+	err = pump_start(&cancel_op->pump, cancel_op->loop, NULL);
 	if (err != KOLK_PENDING)
 		on_drained(&cancel_op->pump, err);
 }

@@ -20,6 +20,7 @@ struct pg_segment {
 
 struct kolk_postgres_call {
 	struct pump pump; /* first: the pump's callbacks get it */
+	struct kolk_io send;
 	struct kolk_postgres_request request;
 	struct pg_bytes out, frame; /* the batch; a piece of COPY data */
 	uint32_t *sent;           /* of each statement: its number if prepared, else 0 */

@@ -142,7 +142,7 @@ static void receive_next(struct pump *pump);
 static void finish_if_idle(struct pump *pump)
 {
 	if (pump->sending)
-		(void)kolk_io_cancel(&pump->send);
+		(void)kolk_io_cancel(pump->send);
 	if (pump->receiving)
 		(void)kolk_io_cancel(&pump->recv);
 	if (pump->sending || pump->receiving || pump->callback_depth > 0)
@@ -195,11 +195,11 @@ static void send_next(struct pump *pump)
 	if (err == KOLK_OK && pump->size > 0 && !pump->done) {
 		pump->sending = true;
 		pump->send_deadline_ns = operation_deadline(pump);
-		err = kolk_send_async(pump->loop, &pump->lease, &pump->send, pump->data,
+		err = kolk_send_async(pump->loop, &pump->lease, pump->send, pump->data,
 				      pump->size, pump->send_deadline_ns, on_sent, pump);
 		if (err == KOLK_PENDING) {
 			if (pump->last_write)
-				kolk_io_lazy(&pump->send, true); /* the peer will speak next */
+				kolk_io_lazy(pump->send, true); /* the peer will speak next */
 			return;
 		}
 		pump->sending = false;
@@ -261,9 +261,10 @@ static void finish_soon(struct pump *pump)
 		(void)kolk_timer_start(pump->loop, &pump->timer, 1, on_timer, pump);
 }
 
-enum kolk_err pump_start(struct pump *pump, struct kolk_loop *loop)
+enum kolk_err pump_start(struct pump *pump, struct kolk_loop *loop, struct kolk_io *send)
 {
 	pump->loop = loop;
+	pump->send = send;
 	pump->callback_depth++;
 	send_next(pump);
 	receive_next(pump);

@@ -44,7 +44,7 @@ struct pump {
 	                           * for one piece that on_write returned; KOLK_FOREVER */
 
 	struct kolk_loop *loop;    /* pump.c's from here; zero at the start */
-	struct kolk_io send, recv;
+	struct kolk_io *send, recv; /* send: the owner's */
 	struct kolk_timer timer;   /* its end, when nothing is in flight that could bring it */
 	const void *data;
 	size_t size;
@@ -67,8 +67,9 @@ void pump_set_times(struct pump *pump, uint64_t deadline_ns, uint64_t idle_ns);
 enum kolk_err pump_run(struct pump *pump);
 
 /* On a loop, from its thread: KOLK_PENDING, and on_done will run from step; anything else: refused.
- * It sends and receives at the same time. */
-enum kolk_err pump_start(struct pump *pump, struct kolk_loop *loop);
+ * It sends and receives at the same time. send: the owner's, for what on_write returns; it may be
+ * freed in the call of on_write after which there is nothing more to send. NULL: there never is. */
+enum kolk_err pump_start(struct pump *pump, struct kolk_loop *loop, struct kolk_io *send);
 /* on_write returned 0 before and has bytes now. Not from within on_write and on_read. */
 void pump_more(struct pump *pump);
 /* Receive no more until pump_resume: bytes already received are the callback's, the rest waits in

@@ -415,7 +415,7 @@ enum kolk_err redis_call_begin(struct kolk_redis_call *call, const struct kolk_l
 	enum kolk_err err = call_prepare(call, lease);
 
 	if (err == KOLK_PENDING) {
-		err = pump_start(&call->pump, call->loop);
+		err = pump_start(&call->pump, call->loop, &call->send);
 		if (err != KOLK_PENDING)
 			call_stop_listening(call);
 		return err;

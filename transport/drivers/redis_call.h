@@ -11,6 +11,7 @@ enum { REDIS_BUFFER = 16384, REDIS_SMALL = 512, REDIS_SLICE = 256 << 10 };
 
 struct kolk_redis_call {
 	struct pump pump; /* first */
+	struct kolk_io send;
 
 	/* The request; stays for a second attempt. */
 	uint8_t *request;      /* NULL = it waits for a message */
