@@ -2,6 +2,7 @@
 /* http_driver.c - the driver's callbacks for HTTP: which protocol a connection speaks is decided
  * once, when it opens; then the calls go to h1 or h2. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "transport/drivers/http_driver.h"
@@ -29,22 +30,25 @@ static enum kolk_err choose(struct http_session *http, const char *alpn)
 }
 
 /* "host:port" without a zone, which is this machine's alone, and without a port that the scheme
- * implies (RFC 9110, section 4.2.3). */
-static void authority_put(char *text, size_t capacity, const char *address, bool tls)
+ * implies (RFC 9110, section 4.2.3). malloc'd; NULL = no memory. */
+static char *authority_of(const char *address, bool tls)
 {
 	const char *port = strrchr(address, ':'), *implied = tls ? ":443" : ":80";
 	size_t zone = strcspn(address, "%"), size = strlen(address);
 	const char *rest = address[zone] == '%' ? strchr(address + zone, ']') : NULL;
+	char *text;
 
 	if (strncmp(address, "unix:", 5) == 0 || strncmp(address, "child:", 6) == 0)
-		address = "localhost", zone = size = strlen(address), rest = NULL;
+		address = "localhost", size = strlen(address), rest = NULL;
 	else if (port != NULL && strcmp(port, implied) == 0)
 		size -= strlen(implied);
 	if (rest == NULL)
-		snprintf(text, capacity, "%.*s", (int)size, address);
-	else
-		snprintf(text, capacity, "%.*s%.*s", (int)zone, address,
+		zone = size, rest = address + size;
+	text = malloc(size + 1);
+	if (text != NULL)
+		snprintf(text, size + 1, "%.*s%.*s", (int)zone, address,
 			 (int)(size - (size_t)(rest - address)), rest);
+	return text;
 }
 
 static enum kolk_err http_open(void *user, void *session, struct kolk_exchange *exchange)
@@ -54,8 +58,9 @@ static enum kolk_err http_open(void *user, void *session, struct kolk_exchange *
 
 	http->options = user;
 	http->tls = kolk_exchange_is_tls(exchange);
-	authority_put(http->authority, sizeof http->authority, kolk_exchange_address(exchange),
-		      http->tls);
+	http->authority = authority_of(kolk_exchange_address(exchange), http->tls);
+	if (http->authority == NULL)
+		return KOLK_E_MEMORY;
 	err = choose(http, kolk_exchange_alpn(exchange));
 	if (err != KOLK_OK) {
 		http->protocol = HTTP_UNKNOWN;
@@ -121,6 +126,7 @@ static void http_close(void *user, void *session, struct kolk_exchange *exchange
 		h2_close(http, exchange);
 	else if (http->protocol == HTTP_1)
 		h1_close(http);
+	free(http->authority);
 }
 
 enum kolk_reason http_reason(enum kolk_err err)

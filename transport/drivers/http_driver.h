@@ -19,7 +19,7 @@ struct http_session {
 	enum http_protocol protocol;
 	bool tls;
 	bool used; /* leased before, to a client */
-	char authority[288]; /* the default of requests that name none */
+	char *authority; /* the default of requests that name none */
 	const struct kolk_http_driver_options *options; /* the pool's copy, complete */
 	struct h1_session h1;
 	struct h2_session *h2; /* made by h2_open, freed by h2_close */
