@@ -118,7 +118,7 @@ struct kolk_http_server_exchange {
 	struct hs_buffer kept;   /* received and not read */
 	const uint8_t *in;       /* to be read: in kept, or in what was just received */
 	size_t in_size;
-	struct kolk_io io;       /* the wire's */
+	struct kolk_io *io;      /* the wire's, of the send in flight; NULL = none is */
 	enum hs_phase phase;
 	enum kolk_err err;       /* of end, when the wire has ended; OK = that of the wire */
 	bool running;            /* `request` was called, and end was not */
@@ -161,7 +161,7 @@ struct hs_loop {
 	struct hs_link conns, to_run, waiting[HS_WAITS];
 	struct kolk_http_server_exchange *idle;
 	uint32_t idle_count;
-	struct blocks blocks;      /* for what is pulled */
+	struct blocks blocks, ios; /* for what is pulled; for sends of HTTP/1 */
 	uint32_t to_drain;         /* connections that do not know yet that the server ends */
 	uint64_t now_ns, armed_ns; /* armed_ns: KOLK_FOREVER = not */
 	uint64_t date_ns;          /* until then date is right */

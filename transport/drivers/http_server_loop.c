@@ -31,7 +31,7 @@ static void list_remove(struct hs_link *link)
 }
 
 /* What is pulled at once, as a chunk; so many are kept, of answers that are silent. */
-enum { BLOCK_BYTES = HS_OUT_BYTES + 64, BLOCKS_KEPT = 16 };
+enum { BLOCK_BYTES = HS_OUT_BYTES + 64, BLOCKS_KEPT = 16, IOS_KEPT = 128 };
 enum { BUFFER_KEPT = 65536, FIELDS_KEPT = 4096 }; /* of what waits for the next request */
 enum { SLICE = 64 }; /* connections that end in one turn of a loop */
 
@@ -46,6 +46,7 @@ void hs_loop_init(struct hs_loop *loop)
 		list_init(&loop->waiting[i]);
 	h2_memory_init(&loop->h2_memory);
 	loop->blocks.max = BLOCKS_KEPT;
+	loop->ios.max = IOS_KEPT;
 	loop->armed_ns = KOLK_FOREVER;
 }
 
@@ -57,6 +58,7 @@ static void exchange_free(struct kolk_http_server_exchange *exchange)
 	free(exchange->out.data);
 	free(exchange->sending.data);
 	free(exchange->kept.data);
+	free(exchange->io);
 	free(exchange);
 }
 
@@ -71,6 +73,7 @@ void hs_loop_free(struct hs_loop *loop)
 	loop->idle_count = 0;
 	h2_memory_free(&loop->h2_memory);
 	blocks_free(&loop->blocks);
+	blocks_free(&loop->ios);
 }
 
 /* ---- time-outs */
@@ -329,6 +332,8 @@ void hs_exchange_put(struct hs_loop *loop, struct kolk_http_server_exchange *exc
 		exchange_free(exchange);
 		return;
 	}
+	free(exchange->io); /* of a send that was lost with its loop */
+	exchange->io = NULL;
 	shrink(&exchange->out);
 	shrink(&exchange->sending);
 	shrink(&exchange->kept);

@@ -13,26 +13,49 @@ static struct kolk_stream *stream_of(const struct hs_conn *conn)
 
 /* ---- the wire */
 
+static struct kolk_io *io_of(struct hs_conn *conn)
+{
+	return conn->h2 != NULL ? &conn->h2->io : conn->exchange->io;
+}
+
+/* An exchange of HTTP/1 has memory for a send only while one is in flight: a stream of events may
+ * be silent for hours. */
+static bool io_get(struct hs_conn *conn)
+{
+	if (conn->h2 != NULL)
+		return true;
+	conn->exchange->io = blocks_get(&conn->loop->ios, sizeof(struct kolk_io));
+	return conn->exchange->io != NULL;
+}
+
+static void io_put(struct hs_conn *conn)
+{
+	if (conn->h2 != NULL)
+		return;
+	blocks_put(&conn->loop->ios, conn->exchange->io);
+	conn->exchange->io = NULL;
+}
+
 static void on_sent(void *user, enum kolk_err err, size_t size)
 {
 	struct hs_conn *conn = user;
 
 	kolk__own_add(&conn->loop->counters.sent, size);
+	io_put(conn);
 	hs_conn_sent(conn, err);
-}
-
-static struct kolk_io *io_of(struct hs_conn *conn)
-{
-	return conn->h2 != NULL ? &conn->h2->io : &conn->exchange->io;
 }
 
 static enum kolk_err wire_send(struct hs_conn *conn, const void *data, size_t size)
 {
-	struct kolk_io *io = io_of(conn);
-	enum kolk_err err = kolk_stream_send(stream_of(conn), io, data, size, on_sent, conn);
+	enum kolk_err err;
 
-	if (err == KOLK_PENDING && hs_conn_is_written(conn))
-		kolk_io_lazy(io, true);
+	if (!io_get(conn))
+		return KOLK_E_MEMORY;
+	err = kolk_stream_send(stream_of(conn), io_of(conn), data, size, on_sent, conn);
+	if (err != KOLK_PENDING)
+		io_put(conn);
+	else if (hs_conn_is_written(conn))
+		kolk_io_lazy(io_of(conn), true);
 	return err;
 }
 
