@@ -259,6 +259,11 @@ KOLK_API void kolk_http_server_resume(struct kolk_http_server_exchange *exchange
  * one. Nothing happens when it ends already. */
 KOLK_API void kolk_http_server_cancel(struct kolk_http_server_exchange *exchange);
 
+/* Its answer will last long and be silent for most of the time, as a stream of events: memory of
+ * the request is given back. From here on its head has no fields, and no upgrade. HTTP/2, and while
+ * the request is not whole: nothing happens. */
+KOLK_API void kolk_http_server_trim(struct kolk_http_server_exchange *exchange);
+
 /* Who asks (kolk_stream_peer, kolk_stream_loop, kolk_stream_listener). As long as the exchange. */
 KOLK_API const struct kolk_stream *
 kolk_http_server_stream(const struct kolk_http_server_exchange *exchange);

@@ -3,6 +3,7 @@
  * sections 3, 6 and 11). What answers have too is in h1_message.c. */
 #include "transport/drivers/h1_request.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/ascii.h"
@@ -40,6 +41,26 @@ void h1_request_free(struct h1_request_parser *parser)
 {
 	h1_message_free(&parser->message);
 	h1_message_free(&parser->head_message);
+}
+
+void h1_request_trim(struct h1_request_parser *parser)
+{
+	struct kolk_http_request_head *head = &parser->head;
+	size_t method = strlen(head->method) + 1, target = strlen(head->target) + 1;
+	size_t authority = strlen(head->authority) + 1;
+	char *text = malloc(method + target + authority);
+
+	if (text == NULL)
+		return;
+	head->target = memcpy(text, head->target, target);
+	head->method = memcpy(text + target, head->method, method);
+	head->authority = memcpy(text + target + method, head->authority, authority);
+	head->fields = NULL;
+	head->upgrade = NULL;
+	head->field_count = parser->message.field_count = 0;
+	h1_request_free(parser);
+	parser->head_message.text = text;
+	parser->head_message.text_capacity = method + target + authority;
 }
 
 bool h1_request_begun(const struct h1_request_parser *parser)

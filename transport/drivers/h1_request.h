@@ -42,6 +42,9 @@ enum kolk_err h1_request_parse(struct h1_request_parser *parser, const uint8_t *
 /* Whether a byte of the request came. */
 bool h1_request_begun(const struct h1_request_parser *parser);
 void h1_request_free(struct h1_request_parser *parser);
+/* Of a head that was split: give back what its fields take; they are gone. Without memory nothing
+ * happens. No part of the request is to come. */
+void h1_request_trim(struct h1_request_parser *parser);
 
 /* "host" or "host:port" in the spelling that all readers agree on: no user, no escapes, no list. */
 bool h1_is_authority(const char *text);

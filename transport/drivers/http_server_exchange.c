@@ -63,6 +63,15 @@ void kolk_http_server_cancel(struct kolk_http_server_exchange *exchange)
 	changed(exchange);
 }
 
+void kolk_http_server_trim(struct kolk_http_server_exchange *exchange)
+{
+	const struct h1_request_parser *parser = &exchange->parser;
+
+	if (exchange->h2 == NULL && exchange->running &&
+	    (exchange->body_done || (parser->message.state == H1_WHOLE && parser->trailer_count == 0)))
+		h1_request_trim(&exchange->parser);
+}
+
 const struct kolk_stream *
 kolk_http_server_stream(const struct kolk_http_server_exchange *exchange)
 {
