@@ -237,7 +237,7 @@ static void how_an_exchange_ended(void **state)
 	for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
 		const struct ending *one = &endings[i];
 		struct gw_exchange x = { .loop = &loop, .target = &target,
-					 .begin_ns = kolk_in_ns(0) };
+					 .tenant = "", .begin_ns = kolk_in_ns(0) };
 		uint64_t before = numbers_of("/api", 1).outcomes[one->outcome];
 
 		gw_status_begin(&x);

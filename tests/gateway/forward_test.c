@@ -41,7 +41,8 @@ static int make(void **state)
 						   .method = "GET", .target = "/",
 						   .authority = "a.test", .scheme = "http" };
 	p->x = (struct gw_exchange){ .loop = &p->loop, .view = &p->view, .target = &p->target,
-				     .head = &p->head, .passed = &p->passed, .client = "192.0.2.1" };
+				     .head = &p->head, .passed = &p->passed, .client = "192.0.2.1",
+				     .tenant = "" };
 	p->request = (struct kolk_http_request)KOLK_INIT(kolk_http_request);
 	p->answer = (struct kolk_http_answer)KOLK_INIT(kolk_http_answer);
 	*state = p;
@@ -150,7 +151,7 @@ static void the_tenant_is_not_named_away(void **state)
 	p->x.trusted = true;
 	PASS(p, given);
 	assert_null(passed(p, "x-tenant")); /* a field as any other */
-	strcpy(p->x.tenant, "alice");
+	p->x.tenant = "alice";
 	p->config.tenants_options.from = GW_TENANTS_HEADER;
 	p->config.tenants_options.header = "x-tenant";
 	PASS(p, given);

@@ -91,7 +91,7 @@ static int make(void **state)
 						   .method = "GET", .target = "/",
 						   .authority = "a.test", .scheme = "http" };
 	t->x = (struct gw_exchange){ .loop = &t->loop, .view = &t->view, .target = &t->target,
-				     .head = &t->head };
+				     .head = &t->head, .tenant = "" };
 	*state = t;
 	return 0;
 }

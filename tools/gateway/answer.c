@@ -187,7 +187,7 @@ static void give_line(struct gw_exchange *x, uint32_t status, uint64_t retry_ns)
 	if (retry_ns != 0)
 		gw_fields_print(fields, "retry-after", "%llu",
 				(unsigned long long)((retry_ns + KOLK_S_NS - 1) / KOLK_S_NS));
-	set_body(&answer, x->text);
+	set_body(&answer, x->asking->text);
 	gw_answer_add_cors(x, fields);
 	give(x, &answer);
 }
@@ -223,7 +223,7 @@ static const char *refusal_text(uint32_t status)
 void gw_answer_refusal(struct gw_exchange *x, uint32_t status, uint64_t retry_ns)
 {
 	x->refused = status;
-	snprintf(x->text, sizeof x->text, "{\"error\":\"%s\",\"status\":%u}\n",
+	snprintf(x->asking->text, sizeof x->asking->text, "{\"error\":\"%s\",\"status\":%u}\n",
 		 refusal_text(status), status);
 	give_line(x, status, retry_ns);
 }
@@ -231,7 +231,7 @@ void gw_answer_refusal(struct gw_exchange *x, uint32_t status, uint64_t retry_ns
 void gw_answer_no_keys(struct gw_exchange *x)
 {
 	x->refused = 503;
-	snprintf(x->text, sizeof x->text,
+	snprintf(x->asking->text, sizeof x->asking->text,
 		 "{\"error\":\"the keys of tokens are not here\",\"phase\":\"keys\","
 		 "\"status\":503}\n");
 	give_line(x, 503, gw_tenants_retry_ns(x->view->config));
@@ -241,7 +241,7 @@ void gw_answer_no_members(struct gw_exchange *x)
 {
 	x->failed = KOLK_E_RESOLVE;
 	x->phase = "resolve";
-	snprintf(x->text, sizeof x->text,
+	snprintf(x->asking->text, sizeof x->asking->text,
 		 "{\"error\":\"no address of the servers is known\",\"phase\":\"resolve\","
 		 "\"status\":503}\n");
 	give_line(x, 503, KOLK_S_NS);
@@ -271,7 +271,8 @@ void gw_answer_failure(struct gw_exchange *x, enum kolk_err err, const char *pha
 		gw_proxy_cancel(x);
 		return;
 	}
-	snprintf(x->text, sizeof x->text, "{\"error\":\"%s\",\"phase\":\"%s\",\"status\":%u}\n",
-		 kolk_err_text(err), phase, status);
+	snprintf(x->asking->text, sizeof x->asking->text,
+		 "{\"error\":\"%s\",\"phase\":\"%s\",\"status\":%u}\n", kolk_err_text(err), phase,
+		 status);
 	give_line(x, status, status == 503 ? retry_after_ns(x) : 0);
 }

@@ -8,12 +8,25 @@
 
 enum { UNUSED_MAX = 128 }; /* exchanges that a loop keeps for the next requests */
 
+static struct gw_exchange *make(void)
+{
+	struct gw_exchange *x = calloc(1, sizeof *x);
+
+	if (x == NULL)
+		return NULL;
+	x->asking = calloc(1, sizeof *x->asking);
+	if (x->asking != NULL)
+		return x;
+	free(x);
+	return NULL;
+}
+
 struct gw_exchange *gw_exchange_get(struct gw_loop *loop)
 {
 	struct gw_exchange *x = loop->unused;
 
 	if (x == NULL) {
-		x = calloc(1, sizeof *x);
+		x = make();
 	} else {
 		loop->unused = x->next;
 		loop->unused_count--;
@@ -21,6 +34,7 @@ struct gw_exchange *gw_exchange_get(struct gw_loop *loop)
 	if (x == NULL)
 		return NULL;
 	x->loop = loop;
+	x->tenant = x->asking->tenant;
 	x->view = gw_view_use(loop->view, loop->index);
 	x->live_at = &loop->live;
 	x->live_next = loop->live;
@@ -35,7 +49,17 @@ static void free_exchange(struct gw_exchange *x)
 	gw_pipe_free(&x->up);
 	gw_pipe_free(&x->down);
 	free(x->passed);
+	free(x->asking);
 	free(x);
+}
+
+void gw_exchange_trim(struct gw_exchange *x, const char *tenant)
+{
+	x->tenant = tenant;
+	free(x->asking);
+	x->asking = NULL;
+	free(x->passed);
+	x->passed = NULL;
 }
 
 void gw_exchange_put(struct gw_exchange *x)
@@ -54,12 +78,12 @@ void gw_exchange_put(struct gw_exchange *x)
 	}
 	gw_pipe_reset(&x->up);
 	gw_pipe_reset(&x->down);
-	if (loop->unused_count >= UNUSED_MAX) {
+	if (loop->unused_count >= UNUSED_MAX || x->asking == NULL) {
 		free_exchange(x);
 		return;
 	}
 	memset(x, 0, offsetof(struct gw_exchange, up));
-	x->tenant[0] = '\0';
+	x->asking->tenant[0] = '\0';
 	x->next = loop->unused;
 	loop->unused = x;
 	loop->unused_count++;

@@ -379,9 +379,9 @@ static void dispatch(struct gw_exchange *x)
 		gw_answer_preflight(x);
 		return;
 	}
-	x->tenant[0] = '\0';
+	x->asking->tenant[0] = '\0';
 	status = route->tenant == GW_TENANT_NONE ?
-			 0 : gw_tenant_of(x->view->config, head, &peer, x->tenant);
+			 0 : gw_tenant_of(x->view->config, head, &peer, x->asking->tenant);
 	wait_ns = status != 0 || x->charged ? 0 : gw_rate_take(x->loop->gateway->rates, route,
 							       x->tenant, x->begin_ns);
 	x->charged |= route->requests_per_second != 0;

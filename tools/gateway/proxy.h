@@ -34,6 +34,12 @@ struct gw_passed {
 	struct gw_tunnel tunnel;               /* not open, while it is not in use */
 };
 
+/* What it needs until it is answered. */
+struct gw_asking {
+	char tenant[GW_TENANT_SIZE];
+	char text[256];                        /* body of an answer of the gateway's own */
+};
+
 struct gw_exchange {
 	struct gw_loop *loop;
 	struct gw_exchange *next;              /* unused or deferred */
@@ -71,8 +77,8 @@ struct gw_exchange {
 	struct gw_passed *passed;              /* NULL = it was never passed on */
 	struct gw_trace trace;
 	char client[48];                       /* its address; "" = a Unix socket's */
-	char tenant[GW_TENANT_SIZE];
-	char text[256];                        /* body of an answer of the gateway's own */
+	struct gw_asking *asking;              /* NULL = it is a stream of events: gw_exchange_trim */
+	const char *tenant;                    /* in it, or the MCP call's */
 };
 
 static inline bool gw_is_tunnel(const struct gw_exchange *x)
@@ -86,6 +92,9 @@ extern const struct kolk_http_server_handler gw_front_handler;
  * more; else nothing happens. */
 struct gw_exchange *gw_exchange_get(struct gw_loop *loop);
 void gw_exchange_put(struct gw_exchange *x);
+/* Its answer is a stream of events, which may last for hours: memory is given back. tenant: x->tenant,
+ * in memory that lasts as long. */
+void gw_exchange_trim(struct gw_exchange *x, const char *tenant);
 
 /* Take up what was deferred: the reload is over. */
 void gw_proxy_run_deferred(struct gw_loop *loop);
@@ -130,7 +139,7 @@ void gw_answer_preflight(struct gw_exchange *x);
 bool gw_answer_metadata(struct gw_exchange *x);   /* false = it is for no metadata */
 /* A refusal of the gateway's: its status says it all. retry_ns: Retry-After, 0 = none. */
 void gw_answer_refusal(struct gw_exchange *x, uint32_t status, uint64_t retry_ns);
-/* x->text, JSON, with this status. */
+/* x->asking->text, JSON, with this status. */
 void gw_answer_text(struct gw_exchange *x, uint32_t status);
 /* 503: there are no keys for its token. */
 void gw_answer_no_keys(struct gw_exchange *x);

@@ -87,7 +87,7 @@ static bool put_initialize(struct gw_pipe *out, const struct gw_mcp_call *call,
 	bool ok;
 
 	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
-		if (strcmp(call->message.version, versions[i]) == 0)
+		if (strcmp(call->message->version, versions[i]) == 0)
 			version = versions[i];
 	ok = put(out, "{\"protocolVersion\":\"") && put(out, version) &&
 	     put(out, "\",\"capabilities\":") &&
@@ -153,7 +153,7 @@ static void set_level(struct gw_mcp_call *call)
 	static const char *const levels[] = { "debug", "info", "notice", "warning", "error",
 					      "critical", "alert", "emergency" };
 	struct gw_mcp_adapted *adapted = call->session->adapted;
-	struct kolk_mcp_part level = gw_json_member_of(call->message.params, "level");
+	struct kolk_mcp_part level = gw_json_member_of(call->message->params, "level");
 	bool known = false;
 
 	for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
@@ -214,7 +214,7 @@ static void unwatch(struct gw_mcp_adapted *adapted, uint32_t i)
 static void subscribe(struct gw_mcp_call *call, bool wanted)
 {
 	struct gw_mcp_adapted *adapted = call->session->adapted;
-	struct kolk_mcp_part uri = gw_json_member_of(call->message.params, "uri");
+	struct kolk_mcp_part uri = gw_json_member_of(call->message->params, "uri");
 	uint32_t at = find_watched(adapted, uri);
 	bool is_watched = at < adapted->watched_count;
 
@@ -235,7 +235,7 @@ static void subscribe(struct gw_mcp_call *call, bool wanted)
 
 void gw_mcp_adapt_request(struct gw_mcp_call *call)
 {
-	const char *method = call->message.method;
+	const char *method = call->message->method;
 
 	if (call->kind == GW_MCP_NOTIFICATION)
 		gw_mcp_call_finish(call, 202); /* that version has none over HTTP */

@@ -37,15 +37,15 @@ static char *rename_subscription(const struct gw_mcp_call *call,
 	const char *params = message->params;
 	size_t before = (size_t)((const char *)message->subscription - params);
 	size_t after = message->params_size - before - message->subscription_size;
-	char *text = malloc(message->params_size + call->message.id.size);
+	char *text = malloc(message->params_size + call->message->id.size);
 
 	if (text == NULL)
 		return NULL;
 	memcpy(text, params, before);
-	memcpy(text + before, call->message.id.data, call->message.id.size);
-	memcpy(text + before + call->message.id.size,
+	memcpy(text + before, call->message->id.data, call->message->id.size);
+	memcpy(text + before + call->message->id.size,
 	       params + before + message->subscription_size, after);
-	*size = before + call->message.id.size + after;
+	*size = before + call->message->id.size + after;
 	return text;
 }
 
@@ -236,18 +236,13 @@ static uint32_t status_of(const struct gw_mcp_call *call, const struct kolk_mcp_
 	       result->err == KOLK_E_UNSUPPORTED ? 400 : kolk_http_status_of(result->err);
 }
 
-static bool is_subscription(const struct gw_mcp_call *call)
-{
-	return call->modern && strcmp(call->message.method, "subscriptions/listen") == 0;
-}
-
 /* False: no memory. */
 static bool write_answer(struct gw_mcp_call *call, const char *member, struct kolk_mcp_part value)
 {
-	const bool adapted = call->modern && !call->suspends && !is_subscription(call) &&
+	const bool adapted = call->modern && !call->suspends && !gw_mcp_is_subscription(call) &&
 			     strcmp(member, "result") == 0 && call->pool->federation == NULL &&
 			     kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY;
-	const struct gw_mcp_message answer = { .id = call->message.id, .member = member,
+	const struct gw_mcp_message answer = { .id = call->message->id, .member = member,
 					       .first = adapted ? gw_mcp_modern_members(call) : NULL,
 					       .value = value };
 	bool ok;
@@ -287,13 +282,16 @@ static bool take_session(struct gw_mcp_call *call, const struct kolk_mcp_result 
 	struct gw_mcp_place place = { .loop = call->home->index, .tenant = call->tenant,
 				      .principal = call->principal, .route = call->route };
 	bool wanted = result->err == KOLK_OK && !gw_mcp_call_is_gone(call);
+	char id[GW_MCP_ID_SIZE];
 	bool ok = wanted && gw_mcp_session_enter(session);
 
 	if (ok) {
 		session->arrays = gw_mcp_batch_agreed(result);
 		place.slot = session->slot;
 		place.generation = session->generation;
-		ok = gw_mcp_id_seal(&call->home->mcp->ids, &place, call->session_id);
+		ok = gw_mcp_id_seal(&call->home->mcp->ids, &place, id);
+		call->session_id = ok ? strdup(id) : NULL;
+		ok = call->session_id != NULL;
 	}
 	if (!ok)
 		gw_mcp_session_close(session);
@@ -317,12 +315,12 @@ static void write_subscription_end(struct gw_mcp_call *call)
 {
 	static const char begins[] = "{\"resultType\":\"complete\",\"_meta\":{"
 				     "\"io.modelcontextprotocol/subscriptionId\":";
-	char *text = malloc(sizeof begins + call->message.id.size + 2), *at = text;
+	char *text = malloc(sizeof begins + call->message->id.size + 2), *at = text;
 
 	if (text == NULL)
 		return;
 	at = stpcpy(at, begins);
-	at = (char *)memcpy(at, call->message.id.data, call->message.id.size) + call->message.id.size;
+	at = (char *)memcpy(at, call->message->id.data, call->message->id.size) + call->message->id.size;
 	memcpy(at, "}}", 2);
 	(void)!write_answer(call, "result", (struct kolk_mcp_part){ text, (size_t)(at + 2 - text) });
 	free(text);
@@ -334,7 +332,7 @@ static void end_cancelled(struct gw_mcp_call *call)
 	pthread_mutex_lock(&call->lock);
 	call->stream = true;
 	pthread_mutex_unlock(&call->lock);
-	if (is_subscription(call))
+	if (gw_mcp_is_subscription(call))
 		write_subscription_end(call);
 	gw_mcp_call_finish(call, 200);
 }
@@ -343,7 +341,7 @@ static bool is_discovery_refused(const struct gw_mcp_call *call,
 				 const struct kolk_mcp_result *result)
 {
 	return call->modern && !call->discovers && result->error != NULL &&
-	       strcmp(call->message.method, "server/discover") == 0 &&
+	       strcmp(call->message->method, "server/discover") == 0 &&
 	       kolk_mcp_era(gw_mcp_calls(call->pool)) == KOLK_MCP_LEGACY;
 }
 
@@ -377,7 +375,7 @@ void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *res
 	}
 	if (call->kind == GW_MCP_NOTIFICATION || call->kind == GW_MCP_LISTEN) {
 		end_silent(call, result);
-	} else if (result->err == KOLK_OK && is_subscription(call)) {
+	} else if (result->err == KOLK_OK && gw_mcp_is_subscription(call)) {
 		write_subscription_end(call);
 		gw_mcp_call_finish(call, 200);
 	} else if (result->err == KOLK_OK) {

@@ -262,7 +262,7 @@ static void take(void *user, const struct kolk_mcp_envelope *message)
 		return;
 	}
 	call->batch = batch;
-	call->message = *message;
+	*call->message = *message;
 	call->kind = message->method[0] == '\0' ? GW_MCP_REPLY :
 		     message->id.size == 0     ? GW_MCP_NOTIFICATION : GW_MCP_REQUEST;
 	batch->requests += call->kind == GW_MCP_REQUEST;
@@ -284,7 +284,7 @@ static bool is_id_used(const struct gw_mcp_batch *batch, uint32_t at)
 {
 	for (uint32_t i = 0; i < at; i++)
 		if (batch->calls[i]->kind == GW_MCP_REQUEST &&
-		    same_id(batch->calls[i]->message.id, batch->calls[at]->message.id))
+		    same_id(batch->calls[i]->message->id, batch->calls[at]->message->id))
 			return true;
 	return false;
 }
@@ -295,9 +295,9 @@ static const char *flaw(const struct gw_mcp_batch *batch)
 	for (uint32_t i = 0; i < batch->count; i++) {
 		const struct gw_mcp_call *call = batch->calls[i];
 
-		if (strcmp(call->message.method, "initialize") == 0)
+		if (strcmp(call->message->method, "initialize") == 0)
 			return "{\"code\":-32600,\"message\":\"initialize comes alone\"}";
-		if (call->message.meta_version[0] != '\0')
+		if (call->message->meta_version[0] != '\0')
 			return "{\"code\":-32600,\"message\":\"its version has no arrays\"}";
 		if (call->kind == GW_MCP_REQUEST && is_id_used(batch, i))
 			return "{\"code\":-32600,\"message\":\"two requests have one id\"}";

@@ -38,14 +38,14 @@ void gw_mcp_call_start(struct gw_mcp_call *call)
 	enum kolk_err err;
 
 	request.method = call->discovers ? "initialize" :
-			 call->adapts    ? "server/discover" : call->message.method;
+			 call->adapts    ? "server/discover" : call->message->method;
 	request.notification = call->kind == GW_MCP_NOTIFICATION;
 	if (call->params.size > 0) {
 		request.params = call->params.data + call->params.begin;
 		request.params_size = call->params.size;
 	} else if (call->kind != GW_MCP_INITIALIZE && !call->discovers) {
-		request.params = call->message.params.data;
-		request.params_size = call->message.params.size;
+		request.params = call->message->params.data;
+		request.params_size = call->message->params.size;
 	}
 	request.replayable = gw_mcp_is_replayable(request.method);
 	request.field_count = read_fields(call, fields);
@@ -135,7 +135,7 @@ static enum kolk_err open_own(struct gw_mcp_call *call, bool dialog)
 {
 	struct kolk_mcp_client_options options = KOLK_INIT(kolk_mcp_client_options);
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
-	struct kolk_mcp_part can = call->message.meta_capabilities;
+	struct kolk_mcp_part can = call->message->meta_capabilities;
 	char *capabilities = dialog ? strndup(can.data, can.size) : NULL;
 	enum kolk_err err;
 
@@ -163,7 +163,7 @@ static void begin_alone(struct gw_mcp_call *call)
 	if (gw_mcp_child_ask(call))
 		return;
 	dialog = gw_mcp_dialog_wanted(call);
-	if (strcmp(call->message.method, "subscriptions/listen") == 0)
+	if (strcmp(call->message->method, "subscriptions/listen") == 0)
 		call->deadline_ns = KOLK_FOREVER;
 	if (gw_mcp_is_subscription_legacy(call)) {
 		gw_mcp_subscribe(call);
@@ -245,12 +245,12 @@ void gw_mcp_call_begin(struct gw_mcp_call *call)
 		gw_mcp_session_close(session);
 		gw_mcp_call_finish(call, 200);
 	} else if (call->kind == GW_MCP_REPLY) {
-		(void)gw_mcp_session_reply(session, &call->message);
+		(void)gw_mcp_session_reply(session, call->message);
 		gw_mcp_call_finish(call, 202);
-	} else if (strcmp(call->message.method, "notifications/cancelled") == 0) {
-		(void)gw_mcp_session_cancel(session, call->message.request_id);
+	} else if (strcmp(call->message->method, "notifications/cancelled") == 0) {
+		(void)gw_mcp_session_cancel(session, call->message->request_id);
 		gw_mcp_call_finish(call, 202);
-	} else if (strcmp(call->message.method, "notifications/initialized") == 0) {
+	} else if (strcmp(call->message->method, "notifications/initialized") == 0) {
 		gw_mcp_call_finish(call, 202); /* the server was told when the session was made */
 	} else if (session->adapted != NULL) {
 		gw_mcp_adapt_request(call);

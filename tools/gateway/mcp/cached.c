@@ -29,7 +29,7 @@ static const struct method {
 static const struct method *method_of(const struct gw_mcp_call *call)
 {
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-		if (strcmp(methods[i].name, call->message.method) == 0)
+		if (strcmp(methods[i].name, call->message->method) == 0)
 			return &methods[i];
 	return NULL;
 }
@@ -106,8 +106,8 @@ static bool put_request(struct gw_pipe *out, const struct gw_mcp_call *call,
 	const char *const params[] = { method->param, NULL };
 
 	return put_part(out, (struct kolk_mcp_part){ method->name, strlen(method->name) }) &&
-	       put_members(out, call->message.params, params, also) &&
-	       put_members(out, call->message.meta, meta, ignored) && !has_params_in_fields(call);
+	       put_members(out, call->message->params, params, also) &&
+	       put_members(out, call->message->meta, meta, ignored) && !has_params_in_fields(call);
 }
 
 /* Whose token the server is shown, if it is the gateway's own. */

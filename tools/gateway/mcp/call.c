@@ -7,6 +7,7 @@
 #include "tools/gateway/mcp/adapt.h"
 #include "tools/gateway/mcp/batch.h"
 #include "tools/gateway/mcp/federation.h"
+#include "tools/gateway/mcp/stdio.h"
 
 /* ---- lives */
 
@@ -29,6 +30,7 @@ static void free_call(struct gw_mcp_call *call)
 	free(call->last_event_id);
 	free(call->challenge);
 	free(call->tool_denied);
+	free(call->session_id);
 	gw_tool_rules_unref(call->tools);
 	free(call->cached);
 	gw_mcp_cache_unref(call->cache);
@@ -47,6 +49,47 @@ void gw_mcp_call_unref(struct gw_mcp_call *call)
 		free_call(call);
 }
 
+static struct gw_mcp_call *make(struct gw_loop *loop, const char *tenant, bool speaks)
+{
+	static struct kolk_mcp_envelope none = { .size = sizeof none }; /* nothing is read into it */
+	size_t message_size = speaks ? sizeof(struct kolk_mcp_envelope) : 0;
+	size_t tenant_size = strlen(tenant) + 1;
+	struct gw_mcp_call *call = calloc(1, sizeof *call + message_size + tenant_size);
+
+	if (call == NULL)
+		return NULL;
+	pthread_mutex_init(&call->lock, NULL);
+	call->refs = 1;
+	call->front = call->home = loop;
+	call->message = speaks ? (struct kolk_mcp_envelope *)(void *)(call + 1) : &none;
+	if (speaks)
+		call->message->size = (uint32_t)message_size;
+	call->tenant = memcpy((char *)(call + 1) + message_size, tenant, tenant_size);
+	return call;
+}
+
+struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_target *target,
+				     const char *tenant, bool speaks)
+{
+	const struct gw_route *route = target->route;
+	struct gw_mcp_call *call = make(loop, tenant, speaks);
+
+	if (call == NULL)
+		return NULL;
+	call->pool = target->mcp;
+	call->route = route->identity;
+	call->cache = gw_mcp_cache_ref(target->cache);
+	if (route->request_timeout_ns != 0)
+		call->deadline_ns = route->request_timeout_ns == KOLK_FOREVER ?
+					    KOLK_FOREVER : kolk_in_ns(route->request_timeout_ns);
+	call->suspend_ns = route->mcp_suspend_ns != 0 ? route->mcp_suspend_ns : 60 * KOLK_S_NS;
+	call->suspended_max = route->mcp_suspended_max != 0 ? route->mcp_suspended_max :
+							      call->pool->suspended_max;
+	call->passes = route->access.client_token == GW_CLIENT_TOKEN_PASS;
+	call->tools = gw_tool_rules_ref(route->access.tool_rules);
+	return call;
+}
+
 static void copy_fields(struct gw_mcp_call *call, const struct gw_mcp_call *whole)
 {
 	const struct gw_pipe *fields = &whole->field_text;
@@ -58,24 +101,18 @@ static void copy_fields(struct gw_mcp_call *call, const struct gw_mcp_call *whol
 
 struct gw_mcp_call *gw_mcp_call_split(const struct gw_mcp_call *whole)
 {
-	size_t tenant_size = strlen(whole->tenant) + 1;
-	struct gw_mcp_call *call = calloc(1, sizeof *call + tenant_size);
+	struct gw_mcp_call *call = make(whole->home, whole->tenant, true);
 
 	if (call == NULL)
 		return NULL;
-	pthread_mutex_init(&call->lock, NULL);
-	call->refs = 1;
-	call->message.size = sizeof call->message;
 	call->modern = whole->modern;
 	call->pool = whole->pool;
-	call->front = call->home = whole->home;
 	call->slot = whole->slot;
 	call->generation = whole->generation;
 	call->route = whole->route;
 	call->deadline_ns = whole->deadline_ns;
 	call->suspend_ns = whole->suspend_ns;
 	call->suspended_max = whole->suspended_max;
-	memcpy(call->tenant, whole->tenant, tenant_size);
 	memcpy(call->principal, whole->principal, sizeof call->principal);
 	call->passes = whole->passes;
 	call->token = whole->token != NULL ? strdup(whole->token) : NULL;

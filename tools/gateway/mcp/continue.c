@@ -16,7 +16,7 @@ static struct kolk_mcp_part part_of(const struct gw_pipe *pipe)
 
 void gw_mcp_dialog_route(struct gw_mcp_call *call)
 {
-	struct kolk_mcp_part state = gw_json_member_of(call->message.params, "requestState");
+	struct kolk_mcp_part state = gw_json_member_of(call->message->params, "requestState");
 	struct gw_mcp_place place = { .use = GW_MCP_USE_STATE, .route = call->route,
 				      .tenant = call->tenant, .principal = call->principal };
 	struct gateway *gateway = call->front->gateway;
@@ -51,12 +51,12 @@ static void refuse(struct gw_mcp_call *call, const char *error)
 /* Is it a request of the one that asked? */
 static bool is_its_own(const struct gw_mcp_dialog *dialog, const struct gw_mcp_call *call)
 {
-	const struct kolk_mcp_part name = part_of(&dialog->name), other = call->message.name;
+	const struct kolk_mcp_part name = part_of(&dialog->name), other = call->message->name;
 
 	return dialog->pool == call->pool && dialog->route == call->route &&
 	       strcmp(dialog->tenant, call->tenant) == 0 &&
 	       memcmp(dialog->principal, call->principal, sizeof call->principal) == 0 &&
-	       strcmp(dialog->method, call->message.method) == 0 && name.size == other.size &&
+	       strcmp(dialog->method, call->message->method) == 0 && name.size == other.size &&
 	       (name.size == 0 || memcmp(name.data, other.data, name.size) == 0);
 }
 
@@ -64,7 +64,7 @@ static bool is_its_own(const struct gw_mcp_dialog *dialog, const struct gw_mcp_c
 static void reply_all(struct gw_mcp_dialog *dialog)
 {
 	const struct gw_mcp_call *call = dialog->call;
-	struct kolk_mcp_part answers = gw_json_member_of(call->message.params, "inputResponses");
+	struct kolk_mcp_part answers = gw_json_member_of(call->message->params, "inputResponses");
 	struct gw_mcp_asked **at = &dialog->asked, *asked;
 	char key[16];
 

@@ -62,12 +62,12 @@ static bool may_be_asked(const char *method)
 
 static bool can(const struct gw_mcp_call *call, const char *capability)
 {
-	return gw_json_member_of(call->message.meta_capabilities, capability).size > 0;
+	return gw_json_member_of(call->message->meta_capabilities, capability).size > 0;
 }
 
 bool gw_mcp_dialog_wanted(const struct gw_mcp_call *call)
 {
-	return may_be_asked(call->message.method) && kolk_mcp_era(gw_mcp_calls(call->pool)) != KOLK_MCP_MODERN &&
+	return may_be_asked(call->message->method) && kolk_mcp_era(gw_mcp_calls(call->pool)) != KOLK_MCP_MODERN &&
 	       call->pool->options.sharing != KOLK_MCP_MULTIPLEXED &&
 	       (can(call, "elicitation") || can(call, "sampling") || can(call, "roots"));
 }
@@ -121,8 +121,8 @@ bool gw_mcp_dialog_begin(struct gw_mcp_call *call)
 	dialog->route = call->route;
 	memcpy(dialog->tenant, call->tenant, strlen(call->tenant) + 1);
 	memcpy(dialog->principal, call->principal, sizeof dialog->principal);
-	memcpy(dialog->method, call->message.method, sizeof dialog->method);
-	if (!put_part(&dialog->name, call->message.name)) {
+	memcpy(dialog->method, call->message->method, sizeof dialog->method);
+	if (!put_part(&dialog->name, call->message->name)) {
 		gw_mcp_dialog_free(dialog);
 		return false;
 	}

@@ -75,10 +75,10 @@ static bool set_message(struct gw_mcp_call *call, const struct gw_pipe *text)
 	const struct kolk_mcp_part said = gw_mcp_text(text);
 
 	if (!gw_mcp_put(&call->rewritten, said) ||
-	    kolk_mcp_read(call->rewritten.data, call->rewritten.size, &call->message) != KOLK_OK)
+	    kolk_mcp_read(call->rewritten.data, call->rewritten.size, call->message) != KOLK_OK)
 		return false;
-	call->kind = call->message.id.size == 0 ? GW_MCP_NOTIFICATION :
-		     strcmp(call->message.method, "initialize") == 0 ? GW_MCP_INITIALIZE :
+	call->kind = call->message->id.size == 0 ? GW_MCP_NOTIFICATION :
+		     strcmp(call->message->method, "initialize") == 0 ? GW_MCP_INITIALIZE :
 								       GW_MCP_REQUEST;
 	return true;
 }

@@ -92,7 +92,7 @@ static void take_session(struct gw_mcp_fanout *fanout, uint32_t member, struct g
 				      .principal = call->principal };
 	struct gw_mcp_loop *mcp = call->home->mcp;
 
-	if (call->session_id[0] == '\0' ||
+	if (call->session_id == NULL ||
 	    !gw_mcp_id_open(&mcp->ids, call->session_id, &place))
 		return;
 	with = mcp->slots[place.slot];
@@ -220,7 +220,7 @@ static void reply(struct gw_mcp_call *call)
 
 	for (uint32_t i = 0; i < session->pool->federation->count && !found; i++) {
 		with = find(session, i);
-		found = with != NULL && gw_mcp_session_reply(with, &call->message);
+		found = with != NULL && gw_mcp_session_reply(with, call->message);
 	}
 	gw_mcp_call_finish(call, 202);
 }
@@ -228,20 +228,20 @@ static void reply(struct gw_mcp_call *call)
 static void cancel(struct gw_mcp_call *call)
 {
 	struct gw_mcp_session *session = call->session, *with;
-	bool found = gw_mcp_session_cancel(session, call->message.request_id);
+	bool found = gw_mcp_session_cancel(session, call->message->request_id);
 
 	for (uint32_t i = 0; i < session->pool->federation->count && !found; i++) {
 		with = find(session, i);
-		found = with != NULL && gw_mcp_session_cancel(with, call->message.request_id);
+		found = with != NULL && gw_mcp_session_cancel(with, call->message->request_id);
 	}
 	gw_mcp_call_finish(call, 202);
 }
 
 static void take_notification(struct gw_mcp_call *call)
 {
-	if (strcmp(call->message.method, "notifications/cancelled") == 0)
+	if (strcmp(call->message->method, "notifications/cancelled") == 0)
 		cancel(call);
-	else if (strcmp(call->message.method, "notifications/roots/list_changed") == 0)
+	else if (strcmp(call->message->method, "notifications/roots/list_changed") == 0)
 		gw_mcp_tell_all(call);
 	else /* servers were told when their sessions were made; of others it is not known whose they are */
 		gw_mcp_call_finish(call, 202);
@@ -251,9 +251,9 @@ static void take_request(struct gw_mcp_call *call)
 {
 	bool refused;
 
-	if (strcmp(call->message.method, "ping") == 0)
+	if (strcmp(call->message->method, "ping") == 0)
 		gw_mcp_call_answer(call, "{}");
-	else if (strcmp(call->message.method, "logging/setLevel") == 0)
+	else if (strcmp(call->message->method, "logging/setLevel") == 0)
 		gw_mcp_federated_reach(call, GW_FEDERATION_MAX, gw_mcp_tell_all);
 	else if (!gw_mcp_member_route(call, &refused) && !gw_mcp_list_begin(call))
 		gw_mcp_call_error(call, -32601, "Method not found");

@@ -135,9 +135,9 @@ static bool begin_modern(struct gw_mcp_call *call)
 		gw_mcp_call_finish(call, 202);
 	else if (gw_mcp_member_route(call, &refused))
 		return refused;
-	else if (strcmp(call->message.method, "server/discover") == 0)
+	else if (strcmp(call->message->method, "server/discover") == 0)
 		gw_mcp_discover_all(call);
-	else if (strcmp(call->message.method, "subscriptions/listen") == 0)
+	else if (strcmp(call->message->method, "subscriptions/listen") == 0)
 		gw_mcp_listen_all(call);
 	else if (!gw_mcp_list_begin(call))
 		gw_mcp_call_error(call, -32601, "Method not found");

@@ -25,7 +25,7 @@ static const char *field(const struct gw_exchange *x, const char *name)
 
 static void refuse(struct gw_exchange *x, uint32_t status, int code, const char *why)
 {
-	snprintf(x->text, sizeof x->text,
+	snprintf(x->asking->text, sizeof x->asking->text,
 		 "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s\"}}", code,
 		 why);
 	x->refused = status;
@@ -168,37 +168,11 @@ static bool keep_token(struct gw_mcp_call *call)
 	return !call->passes || call->token != NULL;
 }
 
-struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_target *target,
-				     const char *tenant)
-{
-	const struct gw_route *route = target->route;
-	size_t tenant_size = strlen(tenant) + 1;
-	struct gw_mcp_call *call = calloc(1, sizeof *call + tenant_size);
-
-	if (call == NULL)
-		return NULL;
-	pthread_mutex_init(&call->lock, NULL);
-	call->refs = 1;
-	call->pool = target->mcp;
-	call->front = call->home = loop;
-	call->route = route->identity;
-	call->cache = gw_mcp_cache_ref(target->cache);
-	call->message.size = sizeof call->message;
-	if (route->request_timeout_ns != 0)
-		call->deadline_ns = route->request_timeout_ns == KOLK_FOREVER ?
-					    KOLK_FOREVER : kolk_in_ns(route->request_timeout_ns);
-	call->suspend_ns = route->mcp_suspend_ns != 0 ? route->mcp_suspend_ns : 60 * KOLK_S_NS;
-	call->suspended_max = route->mcp_suspended_max != 0 ? route->mcp_suspended_max :
-							      call->pool->suspended_max;
-	memcpy(call->tenant, tenant, tenant_size);
-	call->passes = route->access.client_token == GW_CLIENT_TOKEN_PASS;
-	call->tools = gw_tool_rules_ref(route->access.tool_rules);
-	return call;
-}
-
 static bool open_call(struct gw_exchange *x)
 {
-	x->mcp = gw_mcp_call_open(x->loop, x->target, x->tenant);
+	const bool speaks = strcmp(x->head->method, "POST") == 0;
+
+	x->mcp = gw_mcp_call_open(x->loop, x->target, x->tenant, speaks);
 	if (x->mcp == NULL)
 		return false;
 	x->mcp->x = x;
@@ -258,13 +232,13 @@ static void take_modern(struct gw_exchange *x)
 		return;
 	}
 	error = call->kind == GW_MCP_NOTIFICATION ? NULL :
-						    gw_mcp_modern_flaw(x, &call->message, text);
+						    gw_mcp_modern_flaw(x, call->message, text);
 	call->modern = true;
 	if (error == NULL)
 		gw_mcp_dialog_route(call);
 	if (error != NULL)
 		refuse_call(call, 400, error);
-	else if (gw_mcp_is_removed(call->message.method))
+	else if (gw_mcp_is_removed(call->message->method))
 		refuse_call(call, 404, "{\"code\":-32601,\"message\":\"Method not found\"}");
 	else
 		gw_mcp_call_give(call);
@@ -299,17 +273,17 @@ void gw_mcp_body_end(struct gw_exchange *x)
 
 	if (call->given || x->state != GW_ASKED)
 		return;
-	err = kolk_mcp_read(call->body.data + call->body.begin, call->body.size, &call->message);
+	err = kolk_mcp_read(call->body.data + call->body.begin, call->body.size, call->message);
 	if (err == KOLK_E_UNSUPPORTED) {
 		take_array(x);
 		return;
 	}
 	if (err != KOLK_OK) {
-		refuse(x, 400, call->message.fault_code, call->message.fault);
+		refuse(x, 400, call->message->fault_code, call->message->fault);
 		return;
 	}
-	call->kind = gw_mcp_kind_of(&call->message);
-	if (gw_mcp_is_modern(x, &call->message)) {
+	call->kind = gw_mcp_kind_of(call->message);
+	if (gw_mcp_is_modern(x, call->message)) {
 		take_modern(x);
 		return;
 	}
@@ -403,6 +377,22 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 	return *size > 0 || ended ? KOLK_OK : KOLK_PENDING;
 }
 
+/* It listens: its answer ends with the client, the server or the session. */
+static bool lasts(const struct gw_mcp_call *call)
+{
+	return call->kind == GW_MCP_LISTEN || gw_mcp_is_subscription(call);
+}
+
+/* What is not needed any more. Its span tells of the head's fields. */
+static void trim(struct gw_mcp_call *call)
+{
+	struct gw_exchange *x = call->x;
+
+	gw_exchange_trim(x, call->tenant);
+	if (!x->traced)
+		kolk_http_server_trim(x->front);
+}
+
 static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 {
 	struct gw_exchange *x = call->x;
@@ -427,7 +417,7 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 		gw_fields_add(fields, "x-accel-buffering", "no");
 	if (challenge != NULL)
 		gw_fields_add(fields, "www-authenticate", challenge);
-	if (call->session_id[0] != '\0')
+	if (call->session_id != NULL)
 		gw_fields_add(fields, "mcp-session-id", call->session_id);
 	gw_answer_add_cors(x, fields);
 	with->fields = fields->at;
@@ -438,6 +428,16 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 	}
 	x->state = GW_ANSWERED;
 	x->status = with->status;
+	if (stream && lasts(call))
+		trim(call);
+}
+
+/* Those of many streams are due at one time: the loop wakes up once for them. */
+static uint64_t comment_due_ns(void)
+{
+	const uint64_t step_ns = 100 * KOLK_MS_NS, due_ns = kolk_in_ns(GW_MCP_COMMENT_NS);
+
+	return due_ns - due_ns % step_ns + step_ns;
 }
 
 static void on_silence(struct kolk_timer *timer, void *user)
@@ -450,8 +450,7 @@ static void on_silence(struct kolk_timer *timer, void *user)
 	pthread_mutex_unlock(&call->lock);
 	if (silent)
 		kolk_http_server_more(call->x->front);
-	(void)kolk_timer_start(call->front->loop, timer, kolk_in_ns(GW_MCP_COMMENT_NS), on_silence,
-			       call);
+	(void)kolk_timer_start(call->front->loop, timer, comment_due_ns(), on_silence, call);
 }
 
 void gw_mcp_front_turn(struct gw_mcp_call *call)
@@ -478,8 +477,8 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 		with.pull = pull;
 	answer(call, &with);
 	if (with.pull_size == KOLK_HTTP_CHUNKED && call->x != NULL)
-		(void)kolk_timer_start(call->front->loop, &call->comment,
-				       kolk_in_ns(GW_MCP_COMMENT_NS), on_silence, call);
+		(void)kolk_timer_start(call->front->loop, &call->comment, comment_due_ns(),
+				       on_silence, call);
 }
 
 void gw_mcp_front_end(struct gw_exchange *x)

@@ -106,7 +106,7 @@ static bool put_meta(struct gw_pipe *out, const struct gw_mcp_call *call,
 		     struct kolk_mcp_part level)
 {
 	static const char name[] = "\"io.modelcontextprotocol/logLevel\"";
-	struct kolk_mcp_part meta = call->message.meta;
+	struct kolk_mcp_part meta = call->message->meta;
 	struct gw_pipe members = { .data = NULL };
 	bool ok = put(&members, "{") && put_member(&members, name, level) &&
 		  put_old(&members, meta, false) && put(&members, "}") &&
@@ -142,7 +142,7 @@ bool gw_mcp_input_params(struct gw_mcp_call *call)
 	gw_pipe_reset(out);
 	if (level.size == 0 && call->asking == NULL)
 		return true;
-	return put(out, "{") && put_old(out, call->message.params, level.size > 0) &&
+	return put(out, "{") && put_old(out, call->message->params, level.size > 0) &&
 	       (level.size == 0 || put_meta(out, call, level)) &&
 	       (call->asking == NULL || put_answers(out, call->asking)) && put(out, "}");
 }
@@ -218,7 +218,7 @@ bool gw_mcp_input_required(struct gw_mcp_call *call, const struct kolk_mcp_resul
 {
 	const struct kolk_mcp_part said = { result->result, result->result_size };
 
-	if (result->err != KOLK_OK || !may_need(call->message.method) ||
+	if (result->err != KOLK_OK || !may_need(call->message->method) ||
 	    !gw_json_says(gw_json_member_of(said, "resultType"), "input_required"))
 		return false;
 	if (call->asking == NULL)

@@ -28,7 +28,7 @@ static void on_end(void *user, struct kolk_mcp_call *back, const struct kolk_mcp
 bool gw_mcp_level_begin(struct gw_mcp_call *call)
 {
 	static const struct kolk_mcp_handler handler = { .size = sizeof handler, .end = on_end };
-	struct kolk_mcp_part level = gw_json_member_of(call->message.meta,
+	struct kolk_mcp_part level = gw_json_member_of(call->message->meta,
 						       "io.modelcontextprotocol/logLevel");
 	struct kolk_mcp_request request = KOLK_INIT(kolk_mcp_request);
 	char params[64] = "{\"level\":";

@@ -25,15 +25,15 @@ static const struct gw_mcp_list {
 static bool put_request(struct gw_pipe *out, const struct gw_mcp_call *whole,
 			struct kolk_mcp_part cursor)
 {
-	bool ok = gw_pipe_put(out, "{\"jsonrpc\":\"2.0\",\"id\":") && gw_mcp_put(out, whole->message.id) &&
-		  gw_pipe_put(out, ",\"method\":\"") && gw_pipe_put(out, whole->message.method) &&
+	bool ok = gw_pipe_put(out, "{\"jsonrpc\":\"2.0\",\"id\":") && gw_mcp_put(out, whole->message->id) &&
+		  gw_pipe_put(out, ",\"method\":\"") && gw_pipe_put(out, whole->message->method) &&
 		  gw_pipe_put(out, "\",\"params\":{");
 
 	if (cursor.size > 0)
 		ok = ok && gw_pipe_put(out, "\"cursor\":") && gw_mcp_put(out, cursor);
 	if (whole->modern)
 		ok = ok && gw_pipe_put(out, cursor.size > 0 ? ",\"_meta\":" : "\"_meta\":") &&
-		     gw_mcp_put(out, whole->message.meta);
+		     gw_mcp_put(out, whole->message->meta);
 	return ok && gw_pipe_put(out, "}}");
 }
 
@@ -188,7 +188,7 @@ static void together(struct gw_mcp_fanout *fanout)
 static const struct gw_mcp_list *list_of(const struct gw_mcp_call *call)
 {
 	for (size_t i = 0; i < sizeof all_lists / sizeof all_lists[0]; i++)
-		if (strcmp(call->message.method, all_lists[i].method) == 0)
+		if (strcmp(call->message->method, all_lists[i].method) == 0)
 			return &all_lists[i];
 	return NULL;
 }
@@ -217,7 +217,7 @@ bool gw_mcp_list_begin(struct gw_mcp_call *call)
 {
 	if (list_of(call) == NULL)
 		return false;
-	if (gw_json_member_of(call->message.params, "cursor").size > 0)
+	if (gw_json_member_of(call->message->params, "cursor").size > 0)
 		gw_mcp_call_error(call, -32602, "Invalid cursor"); /* there is one page alone */
 	else if (call->modern)
 		gather(call);

@@ -267,7 +267,7 @@ static void drain_loop(struct gw_loop *loop, void *user)
 			if (call->kind == GW_MCP_LISTEN && call->back != NULL)
 				kolk_mcp_cancel(call->back);
 	for (struct gw_mcp_call *call = loop->mcp->alone; call != NULL; call = call->next)
-		if (strcmp(call->message.method, "subscriptions/listen") == 0 && call->back != NULL)
+		if (strcmp(call->message->method, "subscriptions/listen") == 0 && call->back != NULL)
 			kolk_mcp_cancel(call->back);
 }
 

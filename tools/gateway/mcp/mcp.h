@@ -120,7 +120,7 @@ struct gw_mcp_call {
 	uint64_t route;              /* identity of its route */
 	uint64_t deadline_ns;        /* 0 = the pool's */
 	struct gw_pipe body;
-	struct kolk_mcp_envelope message; /* of body */
+	struct kolk_mcp_envelope *message; /* of body; one that has none says nothing */
 	uint8_t principal[32];       /* of its token: principal.h; zeros = none is looked at */
 	bool passes;                 /* mcp.client_token: the server is shown this: */
 	char *token;                 /* NULL = none */
@@ -177,10 +177,10 @@ struct gw_mcp_call {
 	bool paused;                 /* the server is slowed down */
 	bool front_posted, home_posted;
 	uint32_t refs;               /* front, home, and each that is posted */
-	char session_id[GW_MCP_ID_SIZE]; /* to be said; "" = none */
+	char *session_id;            /* to be said; NULL = none */
 	struct kolk_call to_front, to_home;
 
-	char tenant[];               /* as before home sees it */
+	char *tenant;                /* as before home sees it; behind it, as message */
 };
 
 /* ---- mcp.c */

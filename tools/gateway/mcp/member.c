@@ -55,8 +55,8 @@ static bool find_name(const struct gw_mcp_call *call, enum gw_mcp_names *kind,
 {
 	struct kolk_mcp_part ref;
 
-	if (strcmp(call->message.method, "completion/complete") == 0) {
-		ref = gw_json_member_of(call->message.params, "ref");
+	if (strcmp(call->message->method, "completion/complete") == 0) {
+		ref = gw_json_member_of(call->message->params, "ref");
 		*name = gw_json_member_of(ref, "uri");
 		*kind = GW_MCP_URI;
 		if (!gw_json_says(gw_json_member_of(ref, "type"), "ref/resource")) {
@@ -66,9 +66,9 @@ static bool find_name(const struct gw_mcp_call *call, enum gw_mcp_names *kind,
 		return true;
 	}
 	for (size_t i = 0; i < sizeof all_named / sizeof all_named[0]; i++)
-		if (strcmp(call->message.method, all_named[i].method) == 0) {
+		if (strcmp(call->message->method, all_named[i].method) == 0) {
 			*kind = all_named[i].kind;
-			*name = gw_json_member_of(call->message.params, all_named[i].key);
+			*name = gw_json_member_of(call->message->params, all_named[i].key);
 			return true;
 		}
 	return false;
@@ -90,8 +90,8 @@ bool gw_mcp_call_rewrite(struct gw_mcp_call *call, struct kolk_mcp_part params)
 	struct gw_pipe text = { .data = NULL };
 	struct kolk_mcp_envelope read = KOLK_INIT(kolk_mcp_envelope);
 	bool ok = gw_pipe_put(&text, "{\"jsonrpc\":\"2.0\",\"id\":") &&
-		  gw_mcp_put(&text, call->message.id) && gw_pipe_put(&text, ",\"method\":\"") &&
-		  gw_pipe_put(&text, call->message.method) && gw_pipe_put(&text, "\",\"params\":") &&
+		  gw_mcp_put(&text, call->message->id) && gw_pipe_put(&text, ",\"method\":\"") &&
+		  gw_pipe_put(&text, call->message->method) && gw_pipe_put(&text, "\",\"params\":") &&
 		  gw_mcp_put(&text, params) && gw_pipe_put(&text, "}");
 
 	if (!ok || kolk_mcp_read(text.data, text.size, &read) != KOLK_OK) {
@@ -100,7 +100,7 @@ bool gw_mcp_call_rewrite(struct gw_mcp_call *call, struct kolk_mcp_part params)
 	}
 	gw_pipe_free(&call->rewritten);
 	call->rewritten = text;
-	call->message = read;
+	*call->message = read;
 	return true;
 }
 
@@ -142,7 +142,7 @@ static bool may_repeat(const struct gw_mcp_call *call, const struct kolk_mcp_res
 	return call->of_generation != 0 && result->lost != 0 && call->kind == GW_MCP_REQUEST &&
 	       !call->stream && call->asks == NULL &&
 	       (result->status >= 400 || result->reused == 0 ||
-		gw_mcp_is_replayable(call->message.method));
+		gw_mcp_is_replayable(call->message->method));
 }
 
 bool gw_mcp_member_repeats(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
@@ -178,7 +178,7 @@ bool gw_mcp_member_route(struct gw_mcp_call *call, bool *refused)
 		return true;
 	}
 	call->member = owner.member;
-	ok = gw_mcp_replace(&params, call->message.params, name, gw_mcp_text(&owner.name)) &&
+	ok = gw_mcp_replace(&params, call->message->params, name, gw_mcp_text(&owner.name)) &&
 	     gw_mcp_call_rewrite(call, gw_mcp_text(&params));
 	gw_pipe_free(&owner.name);
 	gw_pipe_free(&params);

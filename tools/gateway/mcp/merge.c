@@ -88,7 +88,7 @@ bool gw_mcp_merge_initialize(const struct gw_mcp_fanout *fanout, struct gw_pipe 
 	const char *version = "2025-11-25";
 
 	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
-		if (strcmp(fanout->whole->message.version, versions[i]) == 0)
+		if (strcmp(fanout->whole->message->version, versions[i]) == 0)
 			version = versions[i];
 	return gw_pipe_put(out, "{\"protocolVersion\":\"") && gw_pipe_put(out, version) &&
 	       gw_pipe_put(out, "\",\"capabilities\":") && put_capabilities(out, fanout) &&
@@ -143,12 +143,12 @@ static void send_all(struct gw_mcp_fanout *fanout)
 	struct gw_pipe text = { .data = NULL };
 	bool ok = gw_pipe_put(&text, "{\"jsonrpc\":\"2.0\"");
 
-	if (whole->message.id.size > 0)
-		ok = ok && gw_pipe_put(&text, ",\"id\":") && gw_mcp_put(&text, whole->message.id);
-	ok = ok && gw_pipe_put(&text, ",\"method\":\"") && gw_pipe_put(&text, whole->message.method) &&
+	if (whole->message->id.size > 0)
+		ok = ok && gw_pipe_put(&text, ",\"id\":") && gw_mcp_put(&text, whole->message->id);
+	ok = ok && gw_pipe_put(&text, ",\"method\":\"") && gw_pipe_put(&text, whole->message->method) &&
 	     gw_pipe_put(&text, "\"");
-	if (whole->message.params.size > 0)
-		ok = ok && gw_pipe_put(&text, ",\"params\":") && gw_mcp_put(&text, whole->message.params);
+	if (whole->message->params.size > 0)
+		ok = ok && gw_pipe_put(&text, ",\"params\":") && gw_mcp_put(&text, whole->message->params);
 	ok = ok && gw_pipe_put(&text, "}");
 	for (uint32_t i = 0; ok && i < fanout->federation->count; i++)
 		if (whole->modern || gw_mcp_federated_with(whole->session, i) != NULL)

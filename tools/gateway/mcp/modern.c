@@ -37,6 +37,11 @@ bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelop
 }
 
 /* Methods that this version took away. They would change a session that others use. */
+bool gw_mcp_is_subscription(const struct gw_mcp_call *call)
+{
+	return call->modern && strcmp(call->message->method, "subscriptions/listen") == 0;
+}
+
 bool gw_mcp_is_removed(const char *method)
 {
 	static const char *const methods[] = { "initialize", "ping", "logging/setLevel",
@@ -161,7 +166,7 @@ static bool is_cacheable(const char *method)
 /* What results of this version say besides, in front of what the server said. */
 const char *gw_mcp_modern_members(const struct gw_mcp_call *call)
 {
-	const char *method = call->message.method;
+	const char *method = call->message->method;
 
 	if (strcmp(method, "server/discover") == 0)
 		return "\"resultType\":\"complete\",\"supportedVersions\":[\"" GW_MCP_MODERN

@@ -13,6 +13,7 @@ const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mc
 			       char error[256]);
 /* Of a server with sessions: members of its result that come first. */
 const char *gw_mcp_modern_members(const struct gw_mcp_call *call);
+bool gw_mcp_is_subscription(const struct gw_mcp_call *call); /* it listens */
 bool gw_mcp_is_replayable(const char *method);
 bool gw_mcp_is_removed(const char *method);
 

@@ -34,7 +34,7 @@ static char *copy(struct kolk_mcp_part part)
  * server's answer says which is. */
 static enum kolk_err open_client(struct gw_mcp_session *session, struct gw_mcp_call *call)
 {
-	const struct kolk_mcp_envelope *message = &call->message;
+	const struct kolk_mcp_envelope *message = call->message;
 	struct kolk_mcp_client_options options = KOLK_INIT(kolk_mcp_client_options);
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	bool multiplexed = session->pool->options.sharing == KOLK_MCP_MULTIPLEXED;
@@ -323,8 +323,8 @@ bool gw_mcp_session_cancel(struct gw_mcp_session *session, struct kolk_mcp_part 
 {
 	struct gw_mcp_call *call = session->calls;
 
-	while (call != NULL && !(call->kind == GW_MCP_REQUEST && call->message.id.size == id.size &&
-				 memcmp(call->message.id.data, id.data, id.size) == 0))
+	while (call != NULL && !(call->kind == GW_MCP_REQUEST && call->message->id.size == id.size &&
+				 memcmp(call->message->id.data, id.data, id.size) == 0))
 		call = call->next;
 	if (call != NULL && (call->back != NULL || call->fanout != NULL))
 		gw_mcp_call_cancel(call);

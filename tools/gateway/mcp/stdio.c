@@ -27,7 +27,7 @@ struct gw_mcp_call *gw_stdio_open(struct gw_stdio *stdio)
 {
 	struct gw_mcp_line *line = calloc(1, sizeof *line), **at = &stdio->first;
 	struct gw_mcp_call *call =
-		line != NULL ? gw_mcp_call_open(stdio->loop, stdio->target, "") : NULL;
+		line != NULL ? gw_mcp_call_open(stdio->loop, stdio->target, "", true) : NULL;
 
 	if (call == NULL) {
 		free(line);
@@ -71,14 +71,14 @@ static bool is_same(struct kolk_mcp_part one, struct kolk_mcp_part other)
 /* True: it was one of these. Those of a session are its home's to find. */
 static bool cancel_modern(struct gw_mcp_call *call)
 {
-	const struct kolk_mcp_envelope *message = &call->message;
+	const struct kolk_mcp_envelope *message = call->message;
 	struct gw_mcp_line *line = call->line->stdio->first;
 
 	if (strcmp(message->method, "notifications/cancelled") != 0 || message->request_id.size == 0)
 		return false;
 	while (line != NULL && !(line->call->modern &&
 				 (line->call->back != NULL || line->call->fanout != NULL) &&
-				 is_same(line->call->message.id, message->request_id)))
+				 is_same(line->call->message->id, message->request_id)))
 		line = line->next;
 	if (line != NULL)
 		gw_mcp_call_cancel(line->call);
@@ -95,12 +95,12 @@ static void take_modern(struct gw_mcp_call *call)
 		gw_stdio_drop(call);
 		return;
 	}
-	result.error = gw_mcp_modern_flaw(NULL, &call->message, text);
+	result.error = gw_mcp_modern_flaw(NULL, call->message, text);
 	if (result.error != NULL) {
 		result.error_size = strlen(result.error);
 		(void)!gw_mcp_write_error(call, &result);
 		gw_stdio_drop(call);
-	} else if (gw_mcp_is_removed(call->message.method)) {
+	} else if (gw_mcp_is_removed(call->message->method)) {
 		gw_stdio_refuse(call, -32601, "Method not found");
 	} else {
 		gw_mcp_dialog_route(call);
@@ -113,15 +113,15 @@ static void take_modern(struct gw_mcp_call *call)
 bool gw_stdio_read(struct gw_mcp_call *call)
 {
 	enum kolk_err err = kolk_mcp_read(call->body.data + call->body.begin, call->body.size,
-					  &call->message);
+					  call->message);
 
 	if (err == KOLK_OK) {
-		call->kind = gw_mcp_kind_of(&call->message);
+		call->kind = gw_mcp_kind_of(call->message);
 		call->line->quiet = call->kind == GW_MCP_NOTIFICATION || call->kind == GW_MCP_REPLY;
 		return true;
 	}
 	if (err == KOLK_E_PROTOCOL)
-		gw_stdio_refuse(call, call->message.fault_code, call->message.fault);
+		gw_stdio_refuse(call, call->message->fault_code, call->message->fault);
 	else
 		gw_stdio_refuse(call, -32600, "arrays of messages are not taken here");
 	return false;
@@ -139,7 +139,7 @@ static void take(struct gw_mcp_call *call)
 		gw_stdio_refuse(call, -32603, "more requests than the route takes");
 	else if (cancel_modern(call))
 		gw_stdio_drop(call);
-	else if (gw_mcp_is_modern(NULL, &call->message))
+	else if (gw_mcp_is_modern(NULL, call->message))
 		take_modern(call);
 	else if (call->kind == GW_MCP_INITIALIZE)
 		gw_stdio_initialize(call);
@@ -191,7 +191,7 @@ bool gw_stdio_repeats(const struct gw_mcp_call *call, const struct kolk_mcp_resu
 	    line->stdio->ending)
 		return false;
 	line->lost = result->status >= 400 || result->reused == 0 ||
-		     gw_mcp_is_replayable(call->message.method);
+		     gw_mcp_is_replayable(call->message->method);
 	return line->lost;
 }
 

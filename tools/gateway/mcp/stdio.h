@@ -88,11 +88,11 @@ void gw_stdio_in_session(struct gw_mcp_call *call);
 /* A call has ended: it may be the one that made the session, or its stream. */
 void gw_stdio_ended(struct gw_stdio *stdio, struct gw_mcp_call *call);
 
-/* ---- front.c: what this client has in common with those over HTTP */
+/* ---- call.c, front.c: what this client has in common with those over HTTP */
 
-/* A call of a route. NULL = no memory. */
+/* A call of a route; speaks: it has a message. NULL = no memory. */
 struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_target *target,
-				     const char *tenant);
+				     const char *tenant, bool speaks);
 enum gw_mcp_kind gw_mcp_kind_of(const struct kolk_mcp_envelope *message);
 
 #endif

@@ -98,7 +98,7 @@ static bool take_session(struct gw_stdio *stdio, const struct gw_mcp_call *call)
 	struct gw_mcp_place place = { .route = call->route, .tenant = call->tenant,
 				      .principal = call->principal };
 
-	if (call->session_id[0] == '\0' ||
+	if (call->session_id == NULL ||
 	    !gw_mcp_id_open(&stdio->loop->mcp->ids, call->session_id, &place))
 		return false;
 	stdio->slot = place.slot;
@@ -130,7 +130,7 @@ void gw_stdio_in_session(struct gw_mcp_call *call)
 {
 	struct gw_stdio *stdio = call->line->stdio;
 
-	if (strcmp(call->message.method, "notifications/initialized") == 0) {
+	if (strcmp(call->message->method, "notifications/initialized") == 0) {
 		stdio->initialized = stdio->initialize.size > 0;
 		listen(stdio);
 		gw_stdio_drop(call); /* the server was told when the session was made */

@@ -98,11 +98,11 @@ static bool put_uris(struct gw_pipe *out, const struct gw_mcp_call *whole, uint3
 
 static bool put_listen(struct gw_pipe *out, const struct gw_mcp_call *whole, uint32_t member)
 {
-	struct kolk_mcp_part wanted = gw_json_member_of(whole->message.params, "notifications");
+	struct kolk_mcp_part wanted = gw_json_member_of(whole->message->params, "notifications");
 	struct gw_json_member one;
-	bool ok = gw_pipe_put(out, "{\"jsonrpc\":\"2.0\",\"id\":") && gw_mcp_put(out, whole->message.id) &&
+	bool ok = gw_pipe_put(out, "{\"jsonrpc\":\"2.0\",\"id\":") && gw_mcp_put(out, whole->message->id) &&
 		  gw_pipe_put(out, ",\"method\":\"subscriptions/listen\",\"params\":{\"_meta\":") &&
-		  gw_mcp_put(out, whole->message.meta) && gw_pipe_put(out, ",\"notifications\":{");
+		  gw_mcp_put(out, whole->message->meta) && gw_pipe_put(out, ",\"notifications\":{");
 	bool any = false;
 
 	while (ok && gw_json_next(&wanted, &one)) {
@@ -155,7 +155,7 @@ static void acknowledge(struct gw_mcp_fanout *fanout)
 					    .method_size = sizeof method - 1 };
 	struct gw_pipe out = { .data = NULL };
 	bool ok = gw_pipe_put(&out, "{\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":") &&
-		  gw_mcp_put(&out, fanout->whole->message.id) &&
+		  gw_mcp_put(&out, fanout->whole->message->id) &&
 		  gw_pipe_put(&out, "},\"notifications\":{");
 
 	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)

@@ -45,7 +45,7 @@ static bool is_true(struct kolk_mcp_part object, const char *name)
 
 static struct gw_mcp_subscription *make(struct gw_mcp_call *call)
 {
-	struct kolk_mcp_part wanted = gw_json_member_of(call->message.params, "notifications");
+	struct kolk_mcp_part wanted = gw_json_member_of(call->message->params, "notifications");
 	struct kolk_mcp_part uris = gw_json_member_of(wanted, "resourceSubscriptions");
 	struct gw_mcp_subscription *made = calloc(1, sizeof *made);
 
@@ -82,7 +82,7 @@ static void leave(struct gw_mcp_call *call)
 static bool put_id(struct gw_pipe *out, const struct gw_mcp_call *call)
 {
 	return put(out, "{\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":") &&
-	       put_part(out, call->message.id) && put(out, "}");
+	       put_part(out, call->message->id) && put(out, "}");
 }
 
 static void tell(struct gw_mcp_call *call, const char *method, const struct gw_pipe *params)
@@ -253,7 +253,7 @@ bool gw_mcp_is_subscription_legacy(const struct gw_mcp_call *call)
 {
 	const struct gw_mcp_pool *pool = call->pool;
 
-	return call->modern && strcmp(call->message.method, "subscriptions/listen") == 0 &&
+	return call->modern && strcmp(call->message->method, "subscriptions/listen") == 0 &&
 	       pool->sessions != NULL && kolk_mcp_era(gw_mcp_calls(pool)) == KOLK_MCP_LEGACY &&
 	       (pool->options.sharing == KOLK_MCP_BOUND || pool->options.sharing == KOLK_MCP_VIRGIN);
 }

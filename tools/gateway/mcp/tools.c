@@ -55,9 +55,9 @@ bool gw_mcp_tools_refuse(struct gw_mcp_call *call)
 	size_t size = 0;
 
 	name[0] = '\0';
-	if (call->tools == NULL || !names_tool(call->message.method))
+	if (call->tools == NULL || !names_tool(call->message->method))
 		return false;
-	if (gw_tool_name_read(gw_json_member_of(call->message.params, "name"), name, &size) &&
+	if (gw_tool_name_read(gw_json_member_of(call->message->params, "name"), name, &size) &&
 	    gw_tool_rules_allow(call->tools, call->tenant, name, size))
 		return false;
 	note(call, name, size);
@@ -68,6 +68,6 @@ bool gw_mcp_tools_refuse(struct gw_mcp_call *call)
 bool gw_mcp_tools_show(const struct gw_mcp_call *call, struct kolk_mcp_part *result,
 		       struct gw_pipe *out)
 {
-	return strcmp(call->message.method, "tools/list") != 0 ||
+	return strcmp(call->message->method, "tools/list") != 0 ||
 	       gw_tool_list_show(call->tools, call->tenant, result, out);
 }

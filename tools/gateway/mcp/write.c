@@ -92,7 +92,7 @@ bool gw_mcp_write_error(struct gw_mcp_call *call, const struct kolk_mcp_result *
 {
 	static const struct kolk_mcp_part null = { "null", 4 };
 	const struct kolk_mcp_part value = { error->error, error->error_size };
-	const struct kolk_mcp_part id = call->message.id;
+	const struct kolk_mcp_part id = call->message->id;
 	const struct gw_mcp_message message = { .id = id.size > 0 ? id : null, .member = "error",
 						.value = value };
 

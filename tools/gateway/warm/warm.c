@@ -72,12 +72,12 @@ void gw_warm_use_session(const struct gw_mcp_call *call)
 	if (!is_counted(call))
 		return;
 	if (!alone) {
-		const char *version = gw_mcp_version_asked(&call->message);
+		const char *version = gw_mcp_version_asked(call->message);
 
 		use.texts[GW_WARM_VERSION] = part_of(version != NULL ? version : "");
 		if (call->pool->options.sharing != KOLK_MCP_MULTIPLEXED)
-			use.texts[GW_WARM_CAPABILITIES] = call->message.capabilities;
-		use.texts[GW_WARM_CLIENT_INFO] = call->message.client_info;
+			use.texts[GW_WARM_CAPABILITIES] = call->message->capabilities;
+		use.texts[GW_WARM_CLIENT_INFO] = call->message->client_info;
 	}
 	use_mcp(call, &use);
 }
@@ -89,7 +89,7 @@ void gw_warm_use_call(const struct gw_mcp_call *call, bool dialog)
 	if (!is_counted(call))
 		return;
 	if (dialog)
-		use.texts[GW_WARM_CAPABILITIES] = call->message.meta_capabilities;
+		use.texts[GW_WARM_CAPABILITIES] = call->message->meta_capabilities;
 	use_mcp(call, &use);
 }
 
