@@ -265,6 +265,7 @@ void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message
 	if (call->state != MCP_SENT)
 		return; /* late: cancelled, or after the answer */
 	call->resumes = 0;
+	kolk__mcp_call_forget(call);
 	call->heard |= call->post.status < 400; /* else it explains why there is no answer */
 	if (message->method.size == 0)
 		on_answer(call, message);
@@ -311,7 +312,7 @@ static bool send_again(struct kolk_mcp_call *call)
 	call->losses++;
 	call->remade = true;
 	memset(&call->result, 0, sizeof call->result);
-	kolk__mcp_group_enqueue(call->group, call);
+	kolk__mcp_group_enqueue(call);
 	return true;
 }
 
@@ -321,7 +322,6 @@ static bool is_refuted(struct kolk_mcp_call *call)
 {
 	uint32_t status = call->post.status;
 	struct kolk_mcp *mcp = call->client->loop->mcp;
-
 	int32_t code = call->result.error_code;
 
 	if (!call->modern || (code != 0 && code != -32000 && code != -32001) || call->remade ||
@@ -477,7 +477,7 @@ static void send_modern(struct kolk_mcp_call *call)
 		return;
 	}
 	if (mcp_shares_children(call->client->loop->mcp)) {
-		kolk__mcp_group_enqueue(call->group, call);
+		kolk__mcp_group_enqueue(call);
 		return;
 	}
 	options.body = modern->body;
@@ -496,5 +496,5 @@ void kolk__mcp_call_go(struct kolk_mcp_call *call, enum kolk_mcp_era era)
 		return;
 	}
 	kolk__mcp_legacy_strip(call);
-	kolk__mcp_group_enqueue(call->group, call);
+	kolk__mcp_group_enqueue(call);
 }

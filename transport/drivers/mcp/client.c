@@ -22,7 +22,7 @@ static struct mcp_group *shared_group(struct mcp_loop *loop, struct mcp_identity
 	return group;
 }
 
-/* On its loop, before its first call. */
+/* On its loop. */
 bool kolk__mcp_client_ready(struct kolk_mcp_client *client)
 {
 	uint32_t sharing = client->loop->mcp->options.sharing;
@@ -35,12 +35,29 @@ bool kolk__mcp_client_ready(struct kolk_mcp_client *client)
 			client->group->clients++;
 		return client->group != NULL;
 	}
-	kolk__mcp_group_init(&client->own, client->loop, client->identity);
-	client->group = &client->own;
-	return true;
+	client->group = malloc(sizeof *client->group);
+	if (client->group != NULL)
+		kolk__mcp_group_init(client->group, client->loop, client->identity);
+	return client->group != NULL;
 }
 
+/* What it needs to be closed with a scope. */
+struct mcp_client_scope {
+	struct kolk_scope_item item;
+	struct kolk_call call; /* from another thread than its loop's */
+};
+
 static kolk_scope_end_fn close_with_scope;
+
+static struct kolk_mcp_client *make(bool scoped)
+{
+	struct kolk_mcp_client *made =
+		calloc(1, sizeof *made + (scoped ? sizeof *made->scoped : 0));
+
+	if (made != NULL && scoped)
+		made->scoped = (struct mcp_client_scope *)(made + 1);
+	return made;
+}
 
 enum kolk_err kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,
 				   const struct kolk_mcp_client_options *options,
@@ -52,7 +69,7 @@ enum kolk_err kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,
 
 	if (options != NULL && !kolk__sized_read(&own, options))
 		return KOLK_E_OPTIONS;
-	made = calloc(1, sizeof *made);
+	made = make(own.scope != NULL);
 	if (made == NULL)
 		return KOLK_E_MEMORY;
 	err = kolk__mcp_identity_open(mcp, options, &made->identity);
@@ -64,7 +81,7 @@ enum kolk_err kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,
 	mcp_list_init(&made->calls);
 	kolk__mcp_client_opened(mcp);
 	if (own.scope != NULL)
-		kolk_scope_add_item(own.scope, &made->scoped, close_with_scope, made);
+		kolk_scope_add_item(own.scope, &made->scoped->item, close_with_scope, made);
 	*client = made;
 	return KOLK_OK;
 }
@@ -79,9 +96,7 @@ static void leave_group(struct mcp_group *group)
 	if (group == NULL || (group->clients > 0 && --group->clients > 0))
 		return;
 	kolk__mcp_group_close(group);
-	if (mcp_list_empty(&group->link))
-		return; /* the client's own */
-	mcp_list_del(&group->link);
+	mcp_list_del(&group->link); /* MULTIPLEXED */
 	free(group);
 }
 
@@ -121,7 +136,8 @@ static void end_calls(struct kolk_mcp_client *client)
 
 void kolk_mcp_client_close(struct kolk_mcp_client *client)
 {
-	kolk_scope_remove_item(&client->scoped);
+	if (client->scoped != NULL)
+		kolk_scope_remove_item(&client->scoped->item);
 	count_closed(client->loop->mcp);
 	end_calls(client);
 }
@@ -146,7 +162,7 @@ static enum kolk_err close_with_scope(void *user, enum kolk_scope_outcome outcom
 		return KOLK_OK;
 	}
 	count_closed(mcp);
-	err = kolk_loop_call(loop, &client->scope_call, end_calls_posted, client);
+	err = kolk_loop_call(loop, &client->scoped->call, end_calls_posted, client);
 	if (err != KOLK_OK) { /* a fork's child: nothing happens in it */
 		(void)pthread_mutex_lock(&mcp->lock);
 		mcp->open++;

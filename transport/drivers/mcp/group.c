@@ -189,14 +189,28 @@ static void return_unused(struct mcp_group *group)
 		hold_return(last, true);
 }
 
+static void acquire_end(struct mcp_group *group)
+{
+	blocks_put(&group->loop->acquires, group->acquire);
+	group->acquire = NULL;
+}
+
+static void acquire_cancel(struct mcp_group *group)
+{
+	if (group->acquire == NULL)
+		return;
+	(void)kolk_acquire_cancel(group->acquire);
+	acquire_end(group);
+}
+
 static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct mcp_group *group = user;
 
-	group->acquiring = false;
 	if (err == KOLK_OK)
 		take_lease(group, lease);
-	else
+	acquire_end(group);
+	if (err != KOLK_OK)
 		acquire_failed(group, err);
 	run(group);
 	return_unused(group);
@@ -209,14 +223,21 @@ static bool acquire(struct mcp_group *group)
 	enum kolk_err err;
 
 	group->acquire_until_ns = first_waiting(group)->wait_until_ns;
+	group->acquire = blocks_get(&group->loop->acquires, sizeof *group->acquire);
+	if (group->acquire == NULL) {
+		fail_waiting(group, KOLK_E_MEMORY);
+		return true;
+	}
 	err = kolk_acquire_async(group->loop->loop, group->identity->key, group->acquire_until_ns,
-				 &group->acquire, on_acquired, group);
-	group->acquiring = err == KOLK_PENDING;
+				 group->acquire, on_acquired, group);
+	if (err == KOLK_PENDING)
+		return false;
 	if (err == KOLK_OK)
-		take_lease(group, &group->acquire.lease);
-	else if (err != KOLK_PENDING)
+		take_lease(group, &group->acquire->lease);
+	acquire_end(group);
+	if (err != KOLK_OK)
 		acquire_failed(group, err);
-	return err != KOLK_PENDING;
+	return true;
 }
 
 static struct mcp_hold *hold_with_place(struct mcp_group *group)
@@ -238,7 +259,7 @@ static void run(struct mcp_group *group)
 		struct kolk_mcp_call *call;
 
 		if (hold == NULL) {
-			if (group->acquiring || !acquire(group))
+			if (group->acquire != NULL || !acquire(group))
 				return;
 			continue;
 		}
@@ -268,8 +289,30 @@ static void check_lost(struct mcp_group *group)
 	}
 }
 
-void kolk__mcp_group_enqueue(struct mcp_group *group, struct kolk_mcp_call *call)
+/* A call of the modern era needs none. False: no memory. */
+static bool set_group(struct kolk_mcp_call *call)
 {
+	struct kolk_mcp_client *client = call->client;
+
+	if (call->group != NULL)
+		return true;
+	if (!kolk__mcp_client_ready(client))
+		return false;
+	if (client->group == NULL)
+		kolk__mcp_group_init(call->own, client->loop, client->identity);
+	call->group = client->group != NULL ? client->group : call->own;
+	return true;
+}
+
+void kolk__mcp_group_enqueue(struct kolk_mcp_call *call)
+{
+	struct mcp_group *group;
+
+	if (!set_group(call)) {
+		kolk__mcp_call_end_soon(call, KOLK_E_MEMORY);
+		return;
+	}
+	group = call->group;
 	check_lost(group);
 	if (group->lost) {
 		call->result.lost = 1;
@@ -287,10 +330,8 @@ void kolk__mcp_group_remove(struct kolk_mcp_call *call)
 	struct mcp_group *group = call->group;
 
 	mcp_list_del(&call->link);
-	if (!mcp_list_empty(&group->waiting) || !group->acquiring)
-		return;
-	(void)kolk_acquire_cancel(&group->acquire);
-	group->acquiring = false;
+	if (mcp_list_empty(&group->waiting))
+		acquire_cancel(group);
 }
 
 void kolk__mcp_group_lost(struct kolk_mcp_call *call)
@@ -325,9 +366,7 @@ void kolk__mcp_group_close(struct mcp_group *group)
 	bool again = !is_alone(group) && options_of(group)->sharing != KOLK_MCP_VIRGIN;
 
 	group->closing = true;
-	if (group->acquiring)
-		(void)kolk_acquire_cancel(&group->acquire);
-	group->acquiring = false;
+	acquire_cancel(group);
 	while (!mcp_list_empty(&group->holds))
 		hold_return(mcp_container_of(group->holds.next, struct mcp_hold, link), again);
 	if (is_alone(group))

@@ -163,8 +163,10 @@ static struct mcp_identity *make(struct kolk_mcp *mcp, const struct profile *pro
 	size_t profile_size = strlen(profile->version) + strlen(profile->capabilities) +
 			      strlen(profile->client_info);
 	size_t params_max = sizeof format + profile_size;
-	struct mcp_identity *identity = calloc(1, sizeof *identity + tenant_size + params_max +
-						  sizeof meta_format + profile_size);
+	bool modern = mcp->options.era != KOLK_MCP_LEGACY;
+	size_t meta_max = modern ? sizeof meta_format + profile_size : 0;
+	struct mcp_identity *identity =
+		calloc(1, sizeof *identity + tenant_size + params_max + meta_max);
 	char *at;
 
 	if (identity == NULL)
@@ -178,9 +180,10 @@ static struct mcp_identity *make(struct kolk_mcp *mcp, const struct profile *pro
 	identity->params_size = (size_t)snprintf(at, params_max, format, profile->version,
 						 profile->capabilities, profile->client_info);
 	at += identity->params_size + 1;
-	identity->meta = at;
-	(void)snprintf(at, sizeof meta_format + profile_size, meta_format, profile->capabilities,
-		       profile->client_info);
+	identity->meta = modern ? at : NULL;
+	if (modern)
+		(void)snprintf(at, meta_max, meta_format, profile->capabilities,
+			       profile->client_info);
 	return identity;
 }
 

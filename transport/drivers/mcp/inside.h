@@ -90,9 +90,9 @@ bool kolk__mcp_pipe_session_end(struct mcp_loop *loop, struct mcp_session *sessi
 /* --- group.c --- */
 void kolk__mcp_group_init(struct mcp_group *group, struct mcp_loop *loop,
 			  struct mcp_identity *identity);
-/* The call waits for a session: kolk__mcp_call_send, or kolk__mcp_call_end_soon, will be called,
- * also at once. */
-void kolk__mcp_group_enqueue(struct mcp_group *group, struct kolk_mcp_call *call);
+/* The call waits for a session in its group, which it gets, and its client, if they have none:
+ * kolk__mcp_call_send, or kolk__mcp_call_end_soon, will be called, also at once. */
+void kolk__mcp_group_enqueue(struct kolk_mcp_call *call);
 /* It does not wait any more. */
 void kolk__mcp_group_remove(struct kolk_mcp_call *call);
 /* It is done with its session. */
@@ -105,7 +105,7 @@ void kolk__mcp_group_close(struct mcp_group *group);
 /* --- client.c --- */
 /* Free it, if it is being closed and has no call. */
 void kolk__mcp_client_check(struct kolk_mcp_client *client);
-/* Before a call: it has its group. False: no memory. */
+/* It has its group, unless it is EXCLUSIVE. False: no memory. */
 bool kolk__mcp_client_ready(struct kolk_mcp_client *client);
 
 /* --- legacy.c --- */
@@ -174,6 +174,8 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 				  const struct kolk_mcp_request *request,
 				  struct kolk_mcp_call **call);
 void kolk__mcp_call_free(struct kolk_mcp_call *call);
+/* Its request is sent for good: free what is not needed any more. Else nothing happens. */
+void kolk__mcp_call_forget(struct kolk_mcp_call *call);
 /* The next id of a request. */
 uint64_t kolk__mcp_next_id(struct mcp_loop *loop);
 

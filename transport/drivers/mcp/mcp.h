@@ -40,6 +40,7 @@
 
 #include "core/base/atomic.h"
 #include "core/base/sized.h"
+#include "transport/drivers/blocks.h"
 #include "transport/drivers/mcp/pipe.h"
 #include "transport/drivers/mcp/post.h"
 #include "transport/drivers/mcp/stream.h"
@@ -76,6 +77,7 @@ struct mcp_loop {
 	struct kolk_mcp *mcp;
 	struct kolk_loop *loop;
 	struct kolk_http *http;
+	struct blocks acquires;  /* of groups, struct kolk_acquire */
 	uint64_t next_id;        /* of requests: no two of an upstream are equal */
 	struct mcp_link groups;  /* MULTIPLEXED: of identities, struct mcp_group.link */
 	struct mcp_link probing; /* calls that wait for the era, struct kolk_mcp_call.link */
@@ -140,7 +142,7 @@ struct mcp_identity {
 	const char *tenant;           /* "" = none; in `text`, as what follows */
 	const char *params;           /* of initialize */
 	size_t params_size;
-	const char *meta;             /* members of _meta in the modern era */
+	const char *meta;             /* members of _meta in the modern era; NULL = LEGACY */
 	char text[];
 };
 
@@ -178,10 +180,10 @@ struct mcp_group {
 	uint32_t calls_max;           /* per hold */
 	struct mcp_link holds;
 	struct mcp_link waiting;      /* calls, the oldest first */
-	bool acquiring, single;       /* single: one session, ever */
+	bool single;                  /* one session, ever */
 	bool had_one, lost;           /* single: there was one; and it is gone */
 	bool closing;                 /* its client is */
-	struct kolk_acquire acquire;
+	struct kolk_acquire *acquire; /* a block; NULL = none is pending */
 	uint64_t acquire_until_ns;    /* its deadline */
 	struct mcp_hold first;        /* the memory of its first hold */
 	bool first_used;
@@ -190,10 +192,9 @@ struct mcp_group {
 struct kolk_mcp_client {
 	struct mcp_loop *loop;
 	struct mcp_identity *identity;
-	struct mcp_group own, *group; /* group: own, or that of the identity; NULL = EXCLUSIVE */
+	struct mcp_group *group;      /* its own, or the identity's; NULL = none yet; EXCLUSIVE */
 	struct mcp_link calls;        /* struct kolk_mcp_call.all */
-	struct kolk_scope_item scoped; /* it is closed with a scope */
-	struct kolk_call scope_call;  /* by another thread than its loop's */
+	struct mcp_client_scope *scoped; /* it is closed with a scope; NULL = it is not */
 	bool closing;
 };
 
@@ -213,8 +214,7 @@ struct kolk_mcp_call {
 	struct kolk_mcp_handler handler;
 	void *user;
 	enum mcp_call_state state;
-	struct mcp_group own;         /* EXCLUSIVE */
-	struct mcp_group *group;
+	struct mcp_group *own, *group; /* own: EXCLUSIVE, in `memory` */
 	struct mcp_hold *hold;        /* the session that it is on */
 	struct mcp_post post;
 	bool on_wire;                 /* post's end will run; STDIO: it is in pipe.calls */
@@ -231,7 +231,7 @@ struct kolk_mcp_call {
 	/* resume.c's: the stream broke off, and is asked for what follows its last event. */
 	bool resuming;                /* the timer runs */
 	uint8_t resumes;              /* without a message since */
-	struct kolk_timer resume_timer;
+	struct kolk_timer *resume_timer; /* NULL = it never broke off */
 	char *last_event_id;
 	struct kolk_timer timer;
 	uint64_t deadline_ns, wait_until_ns; /* wait: for a session, acquire_timeout_ns */
@@ -243,7 +243,7 @@ struct kolk_mcp_call {
 	uint32_t field_count;
 	const char *body;             /* the message */
 	size_t body_size;
-	void *memory;                 /* of what the last four point to */
+	void *memory;                 /* of what the last four, and `own`, point to; NULL = freed */
 	struct mcp_modern *as_modern; /* the message as it is sent in the modern era */
 };
 

@@ -143,7 +143,7 @@ static size_t fields_size(const struct kolk_mcp_request *request)
 
 static char *copy_fields(struct kolk_mcp_call *call, const struct kolk_mcp_request *request)
 {
-	struct kolk_http_field *fields = call->memory;
+	struct kolk_http_field *fields = call->own != NULL ? (void *)(call->own + 1) : call->memory;
 	char *at = (char *)(fields + request->field_count);
 
 	for (uint32_t i = 0; i < request->field_count; i++) {
@@ -170,6 +170,7 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 				  const struct kolk_mcp_request *request,
 				  struct kolk_mcp_call **call)
 {
+	bool exclusive = client->loop->mcp->options.sharing == KOLK_MCP_EXCLUSIVE;
 	struct kolk_mcp_request own;
 	struct kolk_mcp_call *made;
 	enum kolk_err err = KOLK_E_MEMORY;
@@ -178,10 +179,12 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 		return KOLK_E_OPTIONS;
 	made = calloc(1, sizeof *made);
 	if (made != NULL)
-		made->memory = malloc(fields_size(&own) + strlen(own.method) + 2 * own.params_size +
+		made->memory = malloc((exclusive ? sizeof *made->own : 0) + fields_size(&own) +
+				      strlen(own.method) + 2 * own.params_size +
 				      (size_t)3 * ENVELOPE_MAX);
 	if (made != NULL && made->memory != NULL) {
 		made->client = client;
+		made->own = exclusive ? made->memory : NULL;
 		made->scoped.scope = own.scope; /* begin() adds it */;
 		made->id = kolk__mcp_next_id(client->loop);
 		made->deadline_ns = deadline(client, own.deadline_ns);
@@ -198,11 +201,26 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 	return err;
 }
 
+void kolk__mcp_call_forget(struct kolk_mcp_call *call)
+{
+	if (!call->modern || call->post.exchange == NULL || !kolk_http_sent(call->post.exchange))
+		return;
+	kolk__mcp_modern_free(call->as_modern);
+	call->as_modern = NULL;
+	if (call->token.size > 0) /* in memory */
+		return;
+	http_credentials_wipe(call->fields, call->field_count);
+	call->field_count = 0;
+	free(call->memory);
+	call->memory = NULL;
+}
+
 void kolk__mcp_call_free(struct kolk_mcp_call *call)
 {
 	http_credentials_wipe(call->fields, call->field_count);
 	kolk__mcp_modern_free(call->as_modern);
 	free(call->last_event_id);
+	free(call->resume_timer);
 	free(call->challenge);
 	free(call->memory);
 	free(call);

@@ -38,7 +38,9 @@ bool kolk__mcp_resume(struct kolk_mcp_call *call)
 
 	if (call->listen || !may_resume(call))
 		return false;
-	id = strndup(sse->id, sse->id_size);
+	if (call->resume_timer == NULL)
+		call->resume_timer = calloc(1, sizeof *call->resume_timer);
+	id = call->resume_timer != NULL ? strndup(sse->id, sse->id_size) : NULL;
 	if (id == NULL)
 		return false;
 	free(call->last_event_id);
@@ -46,7 +48,7 @@ bool kolk__mcp_resume(struct kolk_mcp_call *call)
 	call->resumes++;
 	call->resuming = true;
 	retry_ms = retry_ms < MCP_RETRY_MAX_MS ? retry_ms : MCP_RETRY_MAX_MS;
-	(void)kolk_timer_start(call->client->loop->loop, &call->resume_timer,
+	(void)kolk_timer_start(call->client->loop->loop, call->resume_timer,
 			       kolk_in_ms(retry_ms), on_due, call);
 	return true;
 }
@@ -54,6 +56,6 @@ bool kolk__mcp_resume(struct kolk_mcp_call *call)
 void kolk__mcp_resume_stop(struct kolk_mcp_call *call)
 {
 	if (call->resuming)
-		kolk_timer_stop(&call->resume_timer);
+		kolk_timer_stop(call->resume_timer);
 	call->resuming = false;
 }

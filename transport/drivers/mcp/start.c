@@ -19,14 +19,7 @@ static enum kolk_err begin(struct kolk_mcp_call *call, const struct kolk_mcp_han
 
 	if (!kolk__sized_read(&call->handler, handler) || call->handler.end == NULL)
 		return KOLK_E_OPTIONS;
-	if (!kolk__mcp_client_ready(client))
-		return KOLK_E_MEMORY;
 	call->user = user;
-	call->group = client->group;
-	if (call->group == NULL) {
-		kolk__mcp_group_init(&call->own, client->loop, client->identity);
-		call->group = &call->own;
-	}
 	mcp_list_add(&client->calls, &call->all);
 	if (call->scoped.scope != NULL)
 		kolk_scope_add_item(call->scoped.scope, &call->scoped, cancel_with_scope, call);

@@ -29,11 +29,15 @@ void kolk__mcp_client_freed(struct kolk_mcp *mcp)
 
 /* ---- open */
 
+enum { ACQUIRES_KEPT = 64 };
+
 static void mcp_free(struct kolk_mcp *mcp)
 {
-	for (uint32_t i = 0; i < mcp->loop_count; i++)
+	for (uint32_t i = 0; i < mcp->loop_count; i++) {
 		if (mcp->loops[i].http != NULL)
 			(void)kolk_http_close(mcp->loops[i].http, NULL, NULL);
+		blocks_free(&mcp->loops[i].acquires);
+	}
 	kolk__mcp_identities_free(mcp);
 	(void)pthread_cond_destroy(&mcp->quiet);
 	(void)pthread_mutex_destroy(&mcp->lock);
@@ -59,6 +63,7 @@ static enum kolk_err open_loops(struct kolk_mcp *mcp)
 		mcp_list_init(&loop->groups);
 		mcp_list_init(&loop->probing);
 		mcp_list_init(&loop->ending);
+		loop->acquires.max = ACQUIRES_KEPT;
 		err = kolk_http_open(loop->loop, NULL, &loop->http);
 		mcp->loop_count = i + 1;
 	}
