@@ -15,15 +15,15 @@
 
 static const char usage[] =
 	"usage: mcp-load legacy|modern|session PORT PATH CLIENTS SECONDS [RATE]\n"
-	"       mcp-load idle PORT PATH STREAMS\n"
+	"       mcp-load idle|listen PORT PATH STREAMS\n"
 	"       mcp-load stdio SECONDS COMMAND [ARGUMENT ...]\n"
 	"\n"
 	"Calls the tool echo of an MCP server at 127.0.0.1, or of a child process. legacy: a session for each\n"
 	"client; session: one for each call, which is made and ended; modern: none (2026-07-28). At RATE calls\n"
 	"per second in sum a call's time counts from when it was due.\n"
 	"Prints: calls, calls/s, p50 and p99 in us, failed.\n"
-	"idle: sessions with a stream of events each; prints \"ready\" and the seconds that it took, and at\n"
-	"the end of its input the bytes that came on the streams.\n";
+	"idle: sessions with a stream of events each; listen: subscriptions (2026-07-28). Prints \"ready\" and\n"
+	"the seconds that it took, and at the end of its input the bytes that came on the streams.\n";
 
 _Noreturn void load_die(const char *what)
 {
@@ -167,10 +167,10 @@ static void idle_run(struct load *load)
 
 static void arguments_read(struct load *load, int argc, char **argv)
 {
-	static const char *const kinds[] = { "legacy", "modern", "session", "idle" };
-	const int wanted[] = { 6, 6, 6, 5 };
+	static const char *const kinds[] = { "legacy", "modern", "session", "idle", "listen" };
+	const int wanted[] = { 6, 6, 6, 5, 5 };
 
-	for (int i = 0; i < 4 && argc > 1; i++)
+	for (int i = 0; i < 5 && argc > 1; i++)
 		if (strcmp(argv[1], kinds[i]) == 0 && (argc == wanted[i] || (i < 3 && argc == 7))) {
 			load->kind = (enum load_kind)i;
 			load->port = (uint16_t)atoi(argv[2]);
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 		return load_stdio(atof(argv[2]), argv + 3);
 	arguments_read(&load, argc, argv);
 	clients_make(&load);
-	if (load.kind == LOAD_IDLE)
+	if (load.kind >= LOAD_IDLE)
 		idle_run(&load);
 	else
 		calls_run(&load);

@@ -29,13 +29,18 @@ static const char modern_call[] =
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\","
 	"\"arguments\":{\"nonce\":\"0123456789\"},\"_meta\":{\"" META "protocolVersion\":"
 	"\"2026-07-28\",\"" META "clientCapabilities\":{}}}}";
+static const char listen_call[] =
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{"
+	"\"notifications\":{\"toolsListChanged\":true},\"_meta\":{\"" META "protocolVersion\":"
+	"\"2026-07-28\",\"" META "clientCapabilities\":{}}}}";
 
 void load_body(enum load_kind kind, enum load_step step, struct load_text *text)
 {
 	static const char *const bodies[LOAD_STEPS] = { initialize, initialized, call, "", "" };
 
 	text->size = (size_t)snprintf(text->bytes, sizeof text->bytes, "%s",
-				      kind == LOAD_MODERN ? modern_call : bodies[step]);
+				      kind == LOAD_MODERN ? modern_call :
+				      kind == LOAD_LISTEN ? listen_call : bodies[step]);
 }
 
 /* The fields that name the session and the version, as the step has them. */
@@ -44,6 +49,9 @@ static void fields_write(const struct load_client *client, char to[512])
 	if (client->load->kind == LOAD_MODERN)
 		snprintf(to, 512, "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
 				  "Mcp-Name: echo\r\n");
+	else if (client->load->kind == LOAD_LISTEN)
+		snprintf(to, 512, "MCP-Protocol-Version: 2026-07-28\r\n"
+				  "Mcp-Method: subscriptions/listen\r\n");
 	else if (client->step == LOAD_INITIALIZE)
 		to[0] = '\0';
 	else
@@ -81,7 +89,7 @@ static void fail(struct load_client *client)
 	if (client->open)
 		close(client->fd);
 	client->open = client->busy = client->stays = false;
-	if (++load->failed > FAILED_MAX || load->kind == LOAD_IDLE) {
+	if (++load->failed > FAILED_MAX || load->kind >= LOAD_IDLE) {
 		client->answer[client->received] = '\0';
 		fprintf(stderr, "mcp-load: %.300s\n", client->answer);
 		load_die("too many steps failed");
@@ -139,7 +147,8 @@ static void call_end(struct load_client *client)
 
 static bool is_good(const struct load_client *client, const struct load_answer *answer)
 {
-	if (client->step == LOAD_INITIALIZE || client->step == LOAD_CALL)
+	if (client->step == LOAD_INITIALIZE ||
+	    (client->step == LOAD_CALL && client->load->kind != LOAD_LISTEN))
 		return answer->status == 200 && strstr(answer->body, "\"result\"") != NULL;
 	return answer->status == 200 || answer->status == 202 || answer->status == 204;
 }
@@ -173,6 +182,8 @@ static void step_end(struct load_client *client)
 	case LOAD_CALL:
 		if (kind == LOAD_SESSION)
 			step_begin(client, LOAD_DELETE);
+		else if (kind == LOAD_LISTEN)
+			stream_begun(client);
 		else
 			call_end(client);
 		break;
@@ -232,7 +243,8 @@ void load_client_read(struct load_client *client)
 	}
 	client->received += (size_t)size;
 	client->answer[client->received] = '\0';
-	answer = load_answer_read(client->answer, client->received, client->step == LOAD_GET);
+	answer = load_answer_read(client->answer, client->received,
+				  client->step == LOAD_GET || client->load->kind == LOAD_LISTEN);
 	if (answer.size == 0 && client->received < LOAD_ANSWER)
 		return;
 	if (answer.size == 0 || !is_good(client, &answer))
