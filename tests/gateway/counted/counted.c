@@ -35,6 +35,7 @@ __attribute__((constructor)) static void begin(void)
 		return;
 	kolk__store_relaxed(&mapped->bytes, kolk__load_relaxed(&before.bytes));
 	kolk__store_relaxed(&mapped->blocks, kolk__load_relaxed(&before.blocks));
+	kolk__store_relaxed(&mapped->made, kolk__load_relaxed(&before.made));
 	counted = mapped;
 }
 
@@ -44,6 +45,7 @@ static void *add(void *memory)
 		return NULL;
 	kolk__add_relaxed(&counted->bytes, malloc_usable_size(memory));
 	kolk__add_relaxed(&counted->blocks, 1);
+	kolk__add_relaxed(&counted->made, 1);
 	return memory;
 }
 

@@ -10,6 +10,7 @@
 
 struct counted {
 	kolk__atomic_u64 bytes, blocks;
+	kolk__atomic_u64 made; /* allocations in all; a block that grows is one more */
 };
 
 #endif

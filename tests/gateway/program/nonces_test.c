@@ -17,7 +17,7 @@
 
 /* What may stay in the gateway while it runs is what it keeps for the next requests, whose number is
  * bounded, per loop: exchanges (tools/gateway/proxy.c: UNUSED_MAX, with two buffers of up to 64 KiB),
- * those of the client (HTTP_BLOCKS_KEPT of five kinds) and of the server (HS_IDLE_MAX, with three
+ * those of the client (HTTP_BLOCKS_KEPT of six kinds) and of the server (HS_IDLE_MAX, with three
  * buffers), blocks for nghttp2 (h2_memory.c: KEPT of each size). Most are there after the first
  * requests: then 2 000 requests bring 150 to 1 400 blocks more, of 3 to 7 MiB. */
 enum { LOOPS = 2, BODY_MAX = 32768, WARM_UP = 500, BLOCKS_MAX = 2000, BYTES_MAX = 24 << 20 };

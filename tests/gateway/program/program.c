@@ -114,6 +114,11 @@ uint64_t program_bytes(const struct program *program)
 	return program->counted != NULL ? kolk__load_relaxed(&program->counted->bytes) : 0;
 }
 
+uint64_t program_allocations(const struct program *program)
+{
+	return program->counted != NULL ? kolk__load_relaxed(&program->counted->made) : 0;
+}
+
 static void be_program(const struct program *program, int err)
 {
 	char path[64];

@@ -59,6 +59,8 @@ uint64_t program_resident(const struct program *program);
 /* What it has allocated and not freed: how many blocks, and their bytes. 0 = it is not counted. */
 uint64_t program_blocks(const struct program *program);
 uint64_t program_bytes(const struct program *program);
+/* How often it has allocated so far. */
+uint64_t program_allocations(const struct program *program);
 /* Wait until the access log has this text. */
 bool program_logged(const struct program *program, const char *text);
 
