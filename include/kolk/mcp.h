@@ -54,9 +54,10 @@ enum kolk_mcp_transport {
 	 * session is a child, taken for the client's tenant; its end is the child's
 	 * (kolk/child.h). With era MODERN a child has no session, and serves all clients of its
 	 * tenant that say the same of themselves, up to requests_max calls at a time: sharing is
-	 * MULTIPLEXED. fields, credentials, head and status are not used. A line of the child that
-	 * is too long is dropped; if one call alone is under way, it ends with E_LIMIT. A child that
-	 * ends has lost its session. */
+	 * MULTIPLEXED. fields, credentials, head and status are not used. A message of the child
+	 * that is too long is dropped, and the call that it answers ends with E_LIMIT; all calls of
+	 * the child do, if it breaks off and does not say which. A child that ends has lost its
+	 * session. */
 	KOLK_MCP_STDIO,
 	/* HTTP+SSE, of servers of 2024-11-05 (deprecated): `path` is that of the stream (GET), whose
 	 * first event names the endpoint that messages are posted to; one of another origin fails the

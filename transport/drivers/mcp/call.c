@@ -249,7 +249,8 @@ static void on_answer(struct kolk_mcp_call *call, const struct mcp_message *mess
 	if (call->post.status >= 400)
 		return; /* on_end judges */
 	kolk__mcp_group_leave(call);
-	end_now(call, message->result.size > 0 ? KOLK_OK : KOLK_E_SERVER);
+	end_now(call, message->too_long       ? KOLK_E_LIMIT :
+		      message->result.size > 0 ? KOLK_OK : KOLK_E_SERVER);
 }
 
 static void on_message(struct mcp_post *post, const struct mcp_message *message)

@@ -190,3 +190,6 @@ void kolk__mcp_note_pong(struct mcp_loop *loop, const struct mcp_session *sessio
 			 const struct mcp_message *message);
 
 #endif
+/* Answer a request of the server: rest is what follows the id, to the end of the message. */
+void kolk__mcp_note_answer(struct mcp_loop *loop, const struct mcp_session *session,
+			   struct mcp_text id, const char *rest);

@@ -16,14 +16,13 @@
  *   modern.c    messages of the era without sessions; legacy.c: of those with sessions
  *   token.c     tokens that requests show, and what refuses them
  *   post.c      one HTTP exchange that carries messages
- *   stdio.c     sessions of child processes are made
+ *   stdio.c     sessions of child processes are made; local.c: of a server in this process
  *   http_sse.c  sessions of HTTP+SSE are made, and ended; endpoint.c: where they are posted to
  *   stream.c    the stream of events of such a session
  *   ws.c        sessions of WebSockets are made, what is said on one; ws_frame.c: its frames
- *   local.c     sessions of a server in this process
  *   pipe_session.c  what children, WebSockets and local.c have in common: made, pinged, ended
  *   pipe.c      messages over a wire; pipe_lines.c: that of a child; pipe_stream.c: over a stream
- *   pipe_calls.c  the calls on one: whose a message is
+ *   pipe_calls.c  the calls on one: whose a message is; pipe_long.c: of one that is too long
  *   note.c      messages whose end no caller waits for; parts.c: the envelope of a whole message
  *
  * All but upstream.c and identity.c runs on one loop: that of the client, or that on which the pool

@@ -94,17 +94,20 @@ enum kolk_err kolk_mcp_reply(struct kolk_mcp_call *call, const void *id, size_t 
 	return err == KOLK_PENDING ? KOLK_OK : err;
 }
 
+void kolk__mcp_note_answer(struct mcp_loop *loop, const struct mcp_session *session,
+			   struct mcp_text id, const char *rest)
+{
+	char *text = malloc(id.size + strlen(rest) + 32);
+
+	if (text == NULL)
+		return;
+	(void)stpcpy(put(stpcpy(text, "{\"jsonrpc\":\"2.0\",\"id\":"), id.data, id.size), rest);
+	(void)kolk__mcp_note_send(loop, session, text, NULL);
+}
+
 void kolk__mcp_note_pong(struct mcp_loop *loop, const struct mcp_session *session,
 			 const struct mcp_message *message)
 {
-	char *text;
-
-	if (!mcp_text_is(message->method, "ping") || message->id.size == 0)
-		return;
-	text = malloc(message->id.size + 64);
-	if (text == NULL)
-		return;
-	(void)stpcpy(put(stpcpy(text, "{\"jsonrpc\":\"2.0\",\"id\":"), message->id.data,
-			 message->id.size), ",\"result\":{}}");
-	(void)kolk__mcp_note_send(loop, session, text, NULL);
+	if (mcp_text_is(message->method, "ping") && message->id.size > 0)
+		kolk__mcp_note_answer(loop, session, message->id, ",\"result\":{}}");
 }

@@ -29,6 +29,7 @@ struct mcp_message {
 				    * capabilities, client */
 	struct mcp_text name;    /* params.name, or params.uri if there is none, decoded */
 	int32_t error_code;
+	bool too_long;           /* an answer: of it the id is known, the rest was dropped */
 };
 
 /* Whether an answer is that of our request of this id. An error may name none, when the server

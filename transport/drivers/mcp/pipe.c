@@ -8,7 +8,6 @@
 #define SEND_NS (30 * KOLK_S_NS)
 
 enum {
-	BATCH_MAX = 1000,
 	LINE_KEPT_MAX = 65536, /* memory for a message that is kept for the next one */
 	/* Replies that wait for a server that does not read: above, nothing is received. */
 	REPLIES_MAX = 1 << 20
@@ -252,21 +251,14 @@ void kolk__mcp_pipe_resume(struct mcp_pipe *pipe)
 enum kolk_err kolk__mcp_pipe_end_message(struct mcp_pipe *pipe)
 {
 	const struct mcp_reading reading = { .text = pipe->line, .size = pipe->size,
-					     .batch_max = BATCH_MAX, .show = kolk__mcp_pipe_message,
-					     .user = pipe };
-	bool alone = !mcp_list_empty(&pipe->calls) && pipe->calls.next == pipe->calls.prev;
+					     .batch_max = MCP_PIPE_BATCH_MAX,
+					     .show = kolk__mcp_pipe_message, .user = pipe };
 	enum kolk_err err = KOLK_OK;
 
-	if (pipe->too_long && alone) {
-		struct kolk_mcp_call *call =
-			mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
-
-		kolk__mcp_pipe_remove(call);
-		kolk__mcp_call_broken(call, KOLK_E_LIMIT);
-	} else if (!pipe->too_long && pipe->size > 0) {
+	if (pipe->dropped != NULL)
+		err = kolk__mcp_pipe_drop_end(pipe);
+	else if (pipe->size > 0)
 		err = kolk__mcp_messages_read(&reading);
-	}
-	pipe->too_long = false;
 	pipe->size = 0;
 	if (pipe->capacity > LINE_KEPT_MAX) {
 		free(pipe->line);
@@ -281,10 +273,9 @@ enum kolk_err kolk__mcp_pipe_append(struct mcp_pipe *pipe, const char *data, siz
 	size_t capacity = pipe->capacity == 0 ? 4096 : pipe->capacity;
 	char *line;
 
-	if (pipe->size + size > pipe->loop->mcp->options.message_bytes_max)
-		pipe->too_long = true;
-	if (pipe->too_long)
-		return KOLK_OK;
+	if (pipe->dropped != NULL ||
+	    pipe->size + size > pipe->loop->mcp->options.message_bytes_max)
+		return kolk__mcp_pipe_drop(pipe, data, size);
 	while (capacity < pipe->size + size)
 		capacity *= 2;
 	if (capacity != pipe->capacity) {
@@ -389,6 +380,7 @@ void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
 	while (pipe->first != NULL)
 		kolk__mcp_pipe_drop_first(pipe);
 	free(pipe->line);
+	free(pipe->dropped);
 	free(pipe);
 }
 

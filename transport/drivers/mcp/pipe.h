@@ -10,6 +10,7 @@
 #include "transport/drivers/mcp/post.h"
 
 struct kolk_mcp_call;
+struct mcp_dropped;
 struct mcp_pipe;
 struct mcp_stream;
 
@@ -39,7 +40,7 @@ struct mcp_wire {
 
 extern const struct mcp_wire kolk__mcp_lines; /* of a child: pipe_lines.c */
 
-enum { MCP_PIPE_CHUNK = 16384 };
+enum { MCP_PIPE_CHUNK = 16384, MCP_PIPE_BATCH_MAX = 1000 };
 
 /* Belongs to the holder of its session's lease, on whose loop it works. It receives only while an
  * answer or a message is awaited: between two leases nothing is in flight. */
@@ -73,7 +74,7 @@ struct mcp_pipe {
 	uint64_t making_ns;         /* until then */
 	char *line;                 /* what has come of one */
 	size_t size, capacity;
-	bool too_long;              /* and it is dropped */
+	struct mcp_dropped *dropped; /* it is too long: pipe_long.c; NULL = it is not */
 	char chunk[];               /* MCP_PIPE_CHUNK bytes; none of a stream */
 };
 
@@ -112,6 +113,10 @@ void kolk__mcp_pipe_receive(struct mcp_pipe *pipe);
 
 /* pipe_stream.c: send a call; read what has come. */
 void kolk__mcp_pipe_post(struct mcp_pipe *pipe, struct kolk_mcp_call *call);
+/* pipe_long.c: a part of a message that is too long, behind what was kept of it; its end. */
+enum kolk_err kolk__mcp_pipe_drop(struct mcp_pipe *pipe, const char *data, size_t size);
+enum kolk_err kolk__mcp_pipe_drop_end(struct mcp_pipe *pipe);
+
 void kolk__mcp_pipe_drain(struct mcp_pipe *pipe);
 
 /* ---- for wires */
@@ -121,9 +126,10 @@ struct mcp_line *kolk__mcp_line_make(size_t size);
 void kolk__mcp_pipe_queue(struct mcp_pipe *pipe, struct mcp_line *line);
 /* Send what is queued. */
 void kolk__mcp_pipe_send_next(struct mcp_pipe *pipe);
-/* A part of a message; beyond message_bytes_max it is dropped, and with it the message. */
+/* A part of a message; beyond message_bytes_max the message is dropped. */
 enum kolk_err kolk__mcp_pipe_append(struct mcp_pipe *pipe, const char *data, size_t size);
-/* The message is whole: it is shown. E_PROTOCOL: it is none. */
+/* The message is whole: it is shown; of one that was dropped the call that it answers ends with
+ * E_LIMIT. E_PROTOCOL: it is none. */
 enum kolk_err kolk__mcp_pipe_end_message(struct mcp_pipe *pipe);
 /* What came without being asked for: taken as if it had been received. */
 void kolk__mcp_pipe_feed(struct mcp_pipe *pipe, const char *data, size_t size);

@@ -5,8 +5,6 @@
 
 #include "transport/drivers/mcp/inside.h"
 
-enum { BATCH_MAX = 1000 };
-
 /* It is posted, and its answer comes on the stream. */
 void kolk__mcp_pipe_post(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 {
@@ -48,8 +46,8 @@ static void tell_heads(struct mcp_pipe *pipe)
 static void read_next(struct mcp_pipe *pipe)
 {
 	struct mcp_event *event = kolk__mcp_stream_next(pipe->stream);
-	struct mcp_reading reading = { .batch_max = BATCH_MAX, .show = kolk__mcp_pipe_message,
-				       .user = pipe };
+	struct mcp_reading reading = { .batch_max = MCP_PIPE_BATCH_MAX,
+				       .show = kolk__mcp_pipe_message, .user = pipe };
 	enum kolk_err err = kolk__mcp_stream_ended(pipe->stream);
 
 	if (event == NULL) {

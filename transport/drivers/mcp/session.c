@@ -189,6 +189,8 @@ static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
 enum kolk_err kolk__mcp_session_take(struct mcp_session *session,
 				     const struct mcp_message *message)
 {
+	if (message->too_long)
+		return KOLK_E_LIMIT;
 	if (message->result.size == 0)
 		return KOLK_E_SERVER;
 	if (!kolk__mcp_version_known(message->version))
