@@ -71,7 +71,7 @@ KOLK_API enum kolk_err kolk_mcp_local_send(struct kolk_mcp_local *session, const
 
 /* Answer a request. id: as in its envelope. One of result and error is JSON of that size, the other
  * NULL; all is copied. Where and errors: as kolk_mcp_local_send; E_OPTIONS (id or the answer is not
- * JSON). */
+ * JSON). No E_LIMIT for the first answer to a request that waits for one. */
 KOLK_API enum kolk_err kolk_mcp_local_answer(struct kolk_mcp_local *session, const void *id,
 					     size_t id_size, const struct kolk_mcp_result *answer);
 

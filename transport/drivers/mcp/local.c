@@ -146,18 +146,37 @@ const char *kolk_mcp_local_tenant(const struct kolk_mcp_local *session)
 	return session->tenant;
 }
 
-static enum kolk_err check(const struct kolk_mcp_local *local, size_t size)
+static enum kolk_err check(const struct kolk_mcp_local *local)
 {
 	const struct mcp_pipe *pipe = local->pipe;
 
 	if (!kolk_loop_is_mine(pipe->loop->loop))
 		return KOLK_E_THREAD;
-	if (pipe->broken != KOLK_OK || pipe->failing)
-		return KOLK_E_CLOSED;
-	/* One that is too long on its own is let through: it is what the client is told. */
-	return local->bytes > 0 &&
-			       local->bytes + size > pipe->loop->mcp->options.message_bytes_max ?
-		       KOLK_E_LIMIT : KOLK_OK;
+	return pipe->broken != KOLK_OK || pipe->failing ? KOLK_E_CLOSED : KOLK_OK;
+}
+
+/* For what no call waits for. One that is too long on its own is let through: it is what the client
+ * is told. */
+static enum kolk_err check_room(const struct kolk_mcp_local *local, size_t size)
+{
+	const uint64_t max = local->pipe->loop->mcp->options.message_bytes_max;
+
+	return local->bytes > 0 && local->bytes + size > max ? KOLK_E_LIMIT : KOLK_OK;
+}
+
+/* An answer that a call waits for finds room: its caller would wait for it in vain. There are as
+ * many as calls. *call: which has none yet. */
+static enum kolk_err check_answer(const struct kolk_mcp_local *local, struct mcp_text id,
+				  size_t size, struct kolk_mcp_call **call)
+{
+	enum kolk_err err = check(local);
+
+	if (err != KOLK_OK || local->pipe->making != NULL)
+		return err;
+	*call = kolk__mcp_pipe_call_of(local->pipe, id);
+	if (*call != NULL && (*call)->answered)
+		*call = NULL;
+	return *call != NULL ? KOLK_OK : check_room(local, size);
 }
 
 static enum kolk_err enqueue(struct kolk_mcp_local *local, struct mcp_line *line)
@@ -171,9 +190,11 @@ static enum kolk_err enqueue(struct kolk_mcp_local *local, struct mcp_line *line
 enum kolk_err kolk_mcp_local_send(struct kolk_mcp_local *session, const void *text, size_t size)
 {
 	struct kolk_mcp_envelope envelope = KOLK_INIT(kolk_mcp_envelope);
-	enum kolk_err err = check(session, size);
+	enum kolk_err err = check(session);
 	struct mcp_line *line;
 
+	if (err == KOLK_OK)
+		err = check_room(session, size);
 	if (err == KOLK_OK)
 		err = kolk_mcp_read(text, size, &envelope);
 	if (err != KOLK_OK)
@@ -194,6 +215,7 @@ enum kolk_err kolk_mcp_local_answer(struct kolk_mcp_local *session, const void *
 				    const struct kolk_mcp_result *answer)
 {
 	struct kolk_mcp_result own;
+	struct kolk_mcp_call *call = NULL;
 	const void *json;
 	size_t size;
 	struct mcp_line *line;
@@ -206,7 +228,7 @@ enum kolk_err kolk_mcp_local_answer(struct kolk_mcp_local *session, const void *
 	size = own.result != NULL ? own.result_size : own.error_size;
 	if (!kolk__mcp_is_json(id, id_size) || !kolk__mcp_is_json(json, size))
 		return KOLK_E_OPTIONS;
-	err = check(session, size);
+	err = check_answer(session, (struct mcp_text){ id, id_size }, size, &call);
 	line = err == KOLK_OK ? kolk__mcp_line_make(id_size + size + 64) : NULL;
 	if (line == NULL)
 		return err != KOLK_OK ? err : KOLK_E_MEMORY;
@@ -214,6 +236,8 @@ enum kolk_err kolk_mcp_local_answer(struct kolk_mcp_local *session, const void *
 	at = stpcpy(at, own.result != NULL ? ",\"result\":" : ",\"error\":");
 	at = stpcpy(put(at, json, size), "}");
 	line->size = (size_t)(at - line->text);
+	if (call != NULL)
+		call->answered = true;
 	return enqueue(session, line);
 }
 

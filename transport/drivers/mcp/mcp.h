@@ -221,7 +221,7 @@ struct kolk_mcp_call {
 	bool head_told;               /* HTTP+SSE: of one that listens */
 	enum kolk_err broken;         /* HTTP+SSE: the stream ended before its post */
 	bool listen, notification, initialize, replayable, modern;
-	bool remade, reused, paused;
+	bool remade, reused, paused, answered; /* answered: by local.c's server */
 	bool says_modern;             /* in _meta: what only the modern era has */
 	bool heard;                   /* a message for it came */
 	bool renewed;                 /* sent once more with another token */

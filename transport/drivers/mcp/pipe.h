@@ -103,6 +103,8 @@ void kolk__mcp_pipe_remove(struct kolk_mcp_call *call);
 void kolk__mcp_pipe_break(struct mcp_pipe *pipe, enum kolk_err err);
 /* Nothing is in flight, and no callback of it runs: do what waits for that. */
 void kolk__mcp_pipe_settle(struct mcp_pipe *pipe);
+/* The call that a number is the id, or the token, of; NULL = none that expects an answer. */
+struct kolk_mcp_call *kolk__mcp_pipe_call_of(struct mcp_pipe *pipe, struct mcp_text number);
 /* A message has come; user is the pipe. */
 void kolk__mcp_pipe_message(void *user, const struct mcp_message *message);
 bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe);
@@ -111,12 +113,12 @@ void kolk__mcp_pipe_resume(struct mcp_pipe *pipe);
 /* Receive, if something is awaited. */
 void kolk__mcp_pipe_receive(struct mcp_pipe *pipe);
 
-/* pipe_stream.c: send a call; read what has come. */
-void kolk__mcp_pipe_post(struct mcp_pipe *pipe, struct kolk_mcp_call *call);
 /* pipe_long.c: a part of a message that is too long, behind what was kept of it; its end. */
 enum kolk_err kolk__mcp_pipe_drop(struct mcp_pipe *pipe, const char *data, size_t size);
 enum kolk_err kolk__mcp_pipe_drop_end(struct mcp_pipe *pipe);
 
+/* pipe_stream.c: send a call; read what has come. */
+void kolk__mcp_pipe_post(struct mcp_pipe *pipe, struct kolk_mcp_call *call);
 void kolk__mcp_pipe_drain(struct mcp_pipe *pipe);
 
 /* ---- for wires */

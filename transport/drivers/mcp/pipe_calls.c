@@ -8,6 +8,7 @@
 void kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 {
 	call->piped = true;
+	call->answered = false;
 	mcp_list_add(&pipe->calls, &call->link);
 }
 
@@ -33,8 +34,7 @@ bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe)
 	return false;
 }
 
-/* The call that a number is the id, or the token, of. */
-static struct kolk_mcp_call *call_of(struct mcp_pipe *pipe, struct mcp_text number)
+struct kolk_mcp_call *kolk__mcp_pipe_call_of(struct mcp_pipe *pipe, struct mcp_text number)
 {
 	uint64_t id = 0;
 
@@ -70,12 +70,12 @@ static struct kolk_mcp_call *call_alone(struct mcp_pipe *pipe)
 static struct kolk_mcp_call *call_for(struct mcp_pipe *pipe, const struct mcp_message *message)
 {
 	if (message->method.size == 0)
-		return call_of(pipe, message->id);
+		return kolk__mcp_pipe_call_of(pipe, message->id);
 	if (mcp_text_is(message->method, "notifications/progress"))
-		return call_of(pipe, message->token);
+		return kolk__mcp_pipe_call_of(pipe, message->token);
 	if (!mcp_shares_children(pipe->loop->mcp))
 		return call_that_hears(pipe);
-	return message->subscription.size > 0 ? call_of(pipe, message->subscription) :
+	return message->subscription.size > 0 ? kolk__mcp_pipe_call_of(pipe, message->subscription) :
 						call_alone(pipe);
 }
 
