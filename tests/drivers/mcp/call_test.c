@@ -178,7 +178,8 @@ static void a_cancel_is_told_and_the_session_kept(void **state)
 					       "\"on\""));
 			place_wait_for(&place, MCP_N_calls_now, 0);
 		}
-		assert_int_equal(place_number(&place, MCP_N_cancels_unknown), 0);
+		/* Each is told once more at most, as no answer had begun. */
+		assert_true(place_number(&place, MCP_N_cancels_unknown) <= 5);
 		/* EXCLUSIVE: it is the call's until the server has been told */
 		assert_true(place_number(&place, MCP_N_sessions_created) <=
 			    (sharings[s] == KOLK_MCP_EXCLUSIVE ? 2 : 1));

@@ -58,7 +58,8 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 	if (!call->on_wire)
 		finish(call);
 	else if (call->note == NULL)
-		kolk__mcp_call_set_timer(call, kolk_in_ns(MCP_FINISH_NS));
+		kolk__mcp_call_set_timer(call, kolk_in_ns(call->cancel_again ? MCP_CANCEL_AGAIN_NS :
+									       MCP_FINISH_NS));
 }
 
 static void run_ending(struct kolk_call *posted, void *user)
@@ -89,39 +90,6 @@ void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err)
 
 /* ---- cancel */
 
-/* The server is told; then nothing more of it is heard. Modern: a stream that ends tells it. What
- * it was not sent it is not told of: it might hear that first, and serve the request then. */
-static void cancel_on_wire(struct kolk_mcp_call *call)
-{
-	bool sent = call->last_event_id != NULL || !call->on_wire ||
-		    !kolk__mcp_post_unsent(&call->post);
-	char *text = NULL;
-
-	if (!call->on_wire && !call->resuming && !call->piped)
-		return;
-	kolk__mcp_resume_stop(call);
-	if (call->piped)
-		kolk__mcp_pipe_remove(call);
-	if (!call->listen && !call->notification && call->hold != NULL && sent)
-		text = malloc(128);
-	if (text != NULL) {
-		(void)snprintf(text, 128,
-			       "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
-			       "\"params\":{\"requestId\":%llu}}",
-			       (unsigned long long)call->id);
-		if (kolk__mcp_note_send(call->client->loop, call->hold->session, text, call) ==
-		    KOLK_PENDING)
-			return;
-	}
-	kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
-}
-
-void kolk__mcp_call_noted(struct kolk_mcp_call *call)
-{
-	if (call->on_wire)
-		kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
-}
-
 /* Whatever it waits for is not waited for any more. */
 static void withdraw(struct kolk_mcp_call *call)
 {
@@ -130,7 +98,7 @@ static void withdraw(struct kolk_mcp_call *call)
 	else if (call->state == MCP_WAITING)
 		kolk__mcp_group_remove(call);
 	else if (call->state == MCP_SENT)
-		cancel_on_wire(call);
+		kolk__mcp_cancel_on_wire(call);
 }
 
 void kolk_mcp_cancel(struct kolk_mcp_call *call)
@@ -146,7 +114,7 @@ static void on_timer(struct kolk_timer *timer, void *user)
 	struct kolk_mcp_call *call = user;
 
 	(void)timer;
-	if (call->state == MCP_ENDED)
+	if (call->state == MCP_ENDED && !kolk__mcp_cancel_again(call))
 		kolk__mcp_post_cancel(&call->post, KOLK_E_TIMEOUT);
 	if (call->state == MCP_ENDING || call->state == MCP_ENDED)
 		return;
@@ -282,6 +250,8 @@ static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
 
 	if (call->state == MCP_SENT && call->handler.head != NULL)
 		call->handler.head(call->user, call, head);
+	if (call->state == MCP_ENDED)
+		(void)kolk__mcp_cancel_again(call); /* now it has been read */
 }
 
 /* ---- the exchange ends */

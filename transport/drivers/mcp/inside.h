@@ -134,14 +134,24 @@ void kolk__mcp_call_set_timer(struct kolk_mcp_call *call, uint64_t deadline_ns);
 void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message *message);
 /* What it was sent on broke; it is not on it any more. */
 void kolk__mcp_call_broken(struct kolk_mcp_call *call, enum kolk_err err);
-/* The note that cancels it has ended. */
-void kolk__mcp_call_noted(struct kolk_mcp_call *call);
 
 /* Its era is known: it waits for a session, or is sent. */
 void kolk__mcp_call_go(struct kolk_mcp_call *call, enum kolk_mcp_era era);
 
 /* Send it: a post of a call's own. */
 void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *options);
+
+/* --- first_byte.c --- */
+/* Something for a call has come: the first is counted. */
+void kolk__mcp_first_byte(struct kolk_mcp_call *call);
+
+/* --- cancel.c --- */
+/* The server is told, if it has it. */
+void kolk__mcp_cancel_on_wire(struct kolk_mcp_call *call);
+/* The note that says so has ended. */
+void kolk__mcp_call_noted(struct kolk_mcp_call *call);
+/* It is time for the second one. False: there is to be none. */
+bool kolk__mcp_cancel_again(struct kolk_mcp_call *call);
 
 /* --- resume.c --- */
 /* Its stream ended without an answer. True: it will be asked for what follows, unless stopped. */

@@ -8,9 +8,8 @@
  *   session.c   sessions as resources of a pool: made, ended
  *   group.c     which session a call gets: the leases of a client, or of several
  *   client.c    clients are opened and closed
- *   call.c      it is sent, hears messages, ends, is cancelled
- *   start.c     a call begins; request.c: its request is checked and composed
- *   wait.c      the blocking form
+ *   call.c      it is sent, hears messages, ends; cancel.c: is cancelled; resume.c: goes on
+ *   start.c     a call begins; wait.c: the blocking form; request.c: its request is composed
  *   era.c       whether a server has sessions: asked once, and now and then
  *   resume.c    streams that broke off
  *   modern.c    messages of the era without sessions; legacy.c: of those with sessions
@@ -56,17 +55,17 @@ enum {
  * without any sign. A modern one that becomes legacy refuses what is sent. */
 #define MCP_ERA_NS (3600 * KOLK_S_NS)
 
-/* How long the wire part of a call that has ended may go on; and the messages of note.c. */
+/* How long the wire part of a call that has ended may go on, and the messages of note.c; how long a
+ * request may be on its way when its cancellation has arrived. */
 #define MCP_FINISH_NS KOLK_S_NS
+#define MCP_CANCEL_AGAIN_NS (50 * KOLK_MS_NS)
 /* How long before its deadline the making of a session ends, at most. */
 #define MCP_MARGIN_NS (250 * KOLK_MS_NS)
 /* How often a stream is asked for again without a message from it; how long the server may put it
- * off. */
-enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000 };
-/* How many sessions that were used before may be lost to one call, until it gives up. */
-enum { MCP_LOST_MAX = 8 };
+ * off; how many sessions that were used before may be lost to one call, until it gives up. */
+enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000, MCP_LOST_MAX = 8 };
 
-/* W: its loop. R: kolk_mcp_stats. */
+/* W: its loop. R: kolk_mcp_stats, kolk_mcp_first_bytes. */
 struct mcp_counts {
 	kolk__atomic_u64 calls, cancelled, lost, remade, close_failed, violations;
 };
@@ -228,6 +227,7 @@ struct kolk_mcp_call {
 	uint8_t losses;
 	struct mcp_note *note;        /* the cancelling one, under way */
 	/* resume.c's: the stream broke off, and is asked for what follows its last event. */
+	bool cancel_early, cancel_again; /* it may be read before the request; so it is sent again */
 	bool resuming;                /* the timer runs */
 	uint8_t resumes;              /* without a message since */
 	struct kolk_timer *resume_timer; /* NULL = it never broke off */
