@@ -145,6 +145,7 @@ static enum kolk_err apply(struct gateway *gateway, struct gw_view *after,
 	if (err == KOLK_OK) {
 		bind(gateway, after, names);
 		gateway->view = after;
+		gw_mcp_unbind(before);
 	}
 	gw_each_loop(gateway, end, gateway->view);
 	return err;

@@ -301,6 +301,26 @@ static void test_reload(void)
 	place_close(&place);
 }
 
+/* A stream goes by the configuration from before a reload. Nothing is kept for its sake, and the gateway
+ * ends while it is open. */
+static void test_reload_beside_a_stream(void)
+{
+	struct mcp_options o = { .ttl = 3600000 };
+	char socket[64];
+	struct place place;
+	int fd;
+
+	MUST(begin(&place, &o, "", ""));
+	snprintf(socket, sizeof socket, "/tmp/kolk-mcp-cache-%d.sock", (int)getpid());
+	fd = listen_to(&place, "\"notifications\":{\"toolsListChanged\":true},");
+	CHECK(ask(&place, LIST) == 200);
+	CHECK(program_admin_says(&place.program, socket, "/api/pool-status", "\"entries\":1,", text));
+	CHECK(program_configure_with(&place.program, &file) && program_reload(&place.program));
+	CHECK(program_admin_says(&place.program, socket, "/api/pool-status", "\"entries\":0,", text));
+	end(&place);
+	close(fd);
+}
+
 /* ---- tokens of clients that the server looks at: each has what it was told itself */
 
 static void test_tokens(void)
@@ -391,4 +411,5 @@ static const struct tap_test tests[] = {
 	{ "numbers of kept results", test_status },
 };
 
+	{ "a reload keeps no results for a stream from before it", test_reload_beside_a_stream },
 TAP_TESTS(mcp_cache, tests);

@@ -33,6 +33,7 @@ struct gw_mcp_cache {
 	struct gw_mcp_cache_numbers *numbers;
 	/* Under the lock. */
 	uint32_t refs;
+	bool closed;
 	uint64_t bytes;
 	struct entry *newest, *oldest;
 	struct entry *buckets[BUCKETS];
@@ -178,9 +179,12 @@ void gw_mcp_cache_unref(struct gw_mcp_cache *cache)
 	free(cache);
 }
 
-void gw_mcp_cache_drop(struct gw_mcp_cache *cache)
+void gw_mcp_cache_close(struct gw_mcp_cache *cache)
 {
+	if (cache == NULL)
+		return;
 	pthread_mutex_lock(&cache->lock);
+	cache->closed = true;
 	forget_all(cache);
 	pthread_mutex_unlock(&cache->lock);
 }
@@ -280,6 +284,7 @@ bool gw_mcp_cache_put(struct gw_mcp_cache *cache, const struct gw_mcp_cache_key 
 {
 	struct entry *entry;
 	struct hints hints = { .ttl_ms = 0 };
+	bool closed;
 
 	if (result.size > cache->bytes_max / SHARE || !read_hints(result, &hints) ||
 	    (!hints.is_public && memcmp(key->who, nobody, sizeof nobody) == 0) ||
@@ -289,7 +294,11 @@ bool gw_mcp_cache_put(struct gw_mcp_cache *cache, const struct gw_mcp_cache_key 
 	if (entry == NULL)
 		return false;
 	pthread_mutex_lock(&cache->lock);
-	keep(cache, entry, key);
+	closed = cache->closed;
+	if (!closed)
+		keep(cache, entry, key);
 	pthread_mutex_unlock(&cache->lock);
-	return true;
+	if (closed)
+		free(entry);
+	return !closed;
 }

@@ -42,7 +42,7 @@ struct gw_mcp_cache_key {
 	uint64_t version;
 };
 
-/* With one reference. numbers live longer. NULL = no memory. */
+/* With one reference. numbers live until it is closed or freed. NULL = no memory. */
 struct gw_mcp_cache *gw_mcp_cache_open(uint64_t bytes_max, struct gw_mcp_cache_numbers *numbers);
 struct gw_mcp_cache *gw_mcp_cache_ref(struct gw_mcp_cache *cache); /* NULL is allowed */
 /* The last one frees it. NULL is allowed. */
@@ -52,10 +52,10 @@ void gw_mcp_cache_unref(struct gw_mcp_cache *cache);
 char *gw_mcp_cache_get(struct gw_mcp_cache *cache, const struct gw_mcp_cache_key *key, uint64_t now_ns,
 		       size_t *size);
 /* Keep a result, well-formed JSON, that came at this time, instead of what get would find. False: it
- * does not say that it may be kept, it is too large, or there is no memory. */
+ * does not say that it may be kept, it is too large, the cache is closed, or there is no memory. */
 bool gw_mcp_cache_put(struct gw_mcp_cache *cache, const struct gw_mcp_cache_key *key,
 		      struct kolk_mcp_part result, uint64_t now_ns);
-/* Forget all. */
-void gw_mcp_cache_drop(struct gw_mcp_cache *cache);
+/* Forget all, and keep nothing from now on: numbers may end before the last reference. NULL is allowed. */
+void gw_mcp_cache_close(struct gw_mcp_cache *cache);
 
 #endif

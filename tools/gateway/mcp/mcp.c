@@ -191,15 +191,11 @@ void gw_mcp_bind(struct gateway *gateway, struct gw_view *view, const struct gw_
 	}
 }
 
-/* The numbers of its caches are the pools'. Another view of the configuration may have them longer. */
-static void unbind(struct gw_view *view)
+/* Exchanges may have the view longer than there are pools, whose the numbers of its caches are. */
+void gw_mcp_unbind(const struct gw_view *view)
 {
-	for (uint32_t i = 0; i < view->config->route_count; i++) {
-		if (view->targets[i].cache != NULL)
-			gw_mcp_cache_drop(view->targets[i].cache);
-		gw_mcp_cache_unref(view->targets[i].cache);
-		view->targets[i].cache = NULL;
-	}
+	for (uint32_t i = 0; i < view->config->route_count; i++)
+		gw_mcp_cache_close(view->targets[i].cache);
 }
 
 /* ---- reload */
@@ -329,7 +325,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 	if (!ended || mcp == NULL || !gw_tools_close(mcp->tools, deadline_ns))
 		return ended && mcp == NULL;
 	mcp->tools = NULL;
-	unbind(gateway->view);
+	gw_mcp_unbind(gateway->view);
 	for (uint32_t i = 0; i < mcp->count; i++)
 		gw_mcp_tokens_free(mcp->pools[i].tokens);
 	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {

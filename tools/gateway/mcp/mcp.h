@@ -6,22 +6,17 @@
  *   front.c        a client's HTTP request: checked, read, answered
  *   client.h       clients of kolk/mcp.h, and whose token their server is shown
  *   call.c         between the two loops of a call
- *   begin.c        what it asks of the server
- *   answer.c       what comes back
- *   session.h      sessions of clients
- *   id.h           the ids of sessions
+ *   begin.c        what it asks of the server; answer.c: what comes back
+ *   session.h      sessions of clients; id.h: their ids
  *   token.h        the tokens that servers are shown
  *   stdio.h        a client at standard input and output
  *   modern.h       requests that stand for themselves (2026-07-28)
  *   write.h        messages as events, and as JSON; batch.h: arrays of messages
- *   child.h        whether a child process has sessions
- *   adapt.h        clients with sessions of a server that has none (2026-07-28)
- *   dialog.h       requests that stand for themselves, whose server has sessions and asks
- *   tool/server.h  servers of the gateway's own
- *   legacy.h       such requests that want log messages, or listen
- *   tools.h        tools that a client may not have
- *   federation.h   several servers behind one route
- *   cached.h       answers that are kept; cache.h: where
+ *   child.h        whether a child process has sessions; tool/server.h: servers of the gateway's own
+ *   adapt.h        clients with sessions of a server that has none (2026-07-28); dialog.h: requests
+ *                  that stand for themselves, whose server has sessions and asks
+ *   tools.h        tools that a client may not have; federation.h: several servers behind one route
+ *   cached.h       answers that are kept; cache.h: where. age.h: the end of streams
  *
  *   front ── to_home ──► home ──► kolk/mcp.h ──► server
  *         ◄── to_front ──      ◄──
@@ -197,6 +192,8 @@ void gw_mcp_bind(struct gateway *gateway, struct gw_view *view, const struct gw_
 /* Streams that only listen end; not on a loop. */
 void gw_mcp_drain(struct gateway *gateway);
 /* Sessions are ended, then all is freed; exchanges have ended. Not on a loop. False = not by then. */
+/* Another configuration than this view's is in force, or none: its caches are closed. Any thread. */
+void gw_mcp_unbind(const struct gw_view *view);
 bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns);
 
 /* ---- front.c: an exchange that goes to an MCP server; as in proxy.c */
