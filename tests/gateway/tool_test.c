@@ -336,6 +336,40 @@ static void arguments_are_checked(void **state)
 	gw_config_free(c);
 }
 
+/* Above 2^53 neighbours are one double. */
+static void bounds_of_integers_are_exact(void **state)
+{
+	static const struct {
+		const char *value, *flaw;
+	} cases[] = {
+		{ "9007199254740993", "" },
+		{ "9007199254740992", "argument 'i' is less than its minimum" },
+		{ "9223372036854775806", "" },
+		{ "9223372036854775807", "argument 'i' is more than its maximum" },
+		{ "9223372036854775808", "argument 'i' is no integer of 64 bits" },
+	};
+	struct gw_config *c = load_good("- name: t\n  command: [/bin/true]\n  parameters:\n"
+					"  - {name: i, type: integer, minimum: 9007199254740993,\n"
+					"     maximum: 9223372036854775806}\n");
+	struct gw_arguments arguments;
+	char object[64], message[1200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int size = snprintf(object, sizeof object, "{\"i\":%s}", cases[i].value);
+		bool good = gw_arguments_read(&c->tools[0], (struct kolk_mcp_part){ object, (size_t)size },
+					      &arguments);
+
+		if (good != (cases[i].flaw[0] == '\0') || (!good && strcmp(arguments.flaw, cases[i].flaw) != 0))
+			fail_msg("%s: %s", cases[i].value, good ? "taken" : arguments.flaw);
+		free(arguments.memory);
+	}
+	gw_config_free(c);
+	assert_null(load("- {name: t, command: [/bin/true], parameters: [{name: x, type: integer,\n"
+			 "   minimum: 9007199254740993, maximum: 9007199254740992}]}", message));
+	assert_non_null(strstr(message, "'minimum' is more than 'maximum'"));
+}
+
 /* ---- texts */
 
 static void put_to(char to[200], const struct gw_template *made, const struct gw_argument *arguments,
@@ -445,6 +479,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(places_become_parameters),
 	cmocka_unit_test(the_example_is_right),
 	cmocka_unit_test(arguments_are_checked),
+	cmocka_unit_test(bounds_of_integers_are_exact),
 	cmocka_unit_test(values_are_encoded),
 	cmocka_unit_test(any_bytes_are_a_string),
 	cmocka_unit_test(numbers_are_told),

@@ -3,6 +3,7 @@
 #include "tools/gateway/tool/schema.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,10 +72,19 @@ static const char *type_flaw(const struct gw_parameter *p)
 	return flaws[p->type];
 }
 
+/* Two integers of 64 bits may be one double: bounds are compared with more. */
+_Static_assert(LDBL_MANT_DIG >= 64, "a long double has every integer of 64 bits");
+
+/* What receives it reads a double. */
+static bool is_double(long double number)
+{
+	return isfinite((double)number);
+}
+
 static const char *number_flaw(const struct gw_parameter *p, const char *text, size_t size)
 {
 	char digits[64];
-	double number;
+	long double number;
 
 	if (p->type == GW_PARAMETER_INTEGER && !is_integer(text, size))
 		return type_flaw(p);
@@ -82,8 +92,8 @@ static const char *number_flaw(const struct gw_parameter *p, const char *text, s
 		return type_flaw(p);
 	memcpy(digits, text, size);
 	digits[size] = '\0';
-	number = strtod(digits, NULL);
-	if (!isfinite(number))
+	number = strtold(digits, NULL);
+	if (!is_double(number))
 		return type_flaw(p);
 	if (p->minimum != NULL && number < p->lowest)
 		return "is less than its minimum";
@@ -102,12 +112,12 @@ static const char *value_flaw(const struct gw_parameter *p, const char *text, si
 		       NULL : type_flaw(p);
 }
 
-static bool bound_read(const char *text, double *number)
+static bool bound_read(const char *text, long double *number)
 {
 	if (text == NULL)
 		return true;
-	*number = strtod(text, NULL);
-	return gw_is_json_number(text, strlen(text)) && isfinite(*number);
+	*number = strtold(text, NULL);
+	return gw_is_json_number(text, strlen(text)) && is_double(*number);
 }
 
 const char *gw_parameter_flaw(struct gw_parameter *p)

@@ -50,7 +50,7 @@ struct gw_parameter {
 	uint32_t length_min, length_max; /* of STRING, characters; 0 = none; 0 = GW_TOOL_LENGTH */
 	const struct kolk_config_place *place;
 	const char *fallback_json;   /* made of fallback */
-	double lowest, highest;      /* made of minimum and maximum */
+	long double lowest, highest; /* made of minimum and maximum */
 };
 
 /* Words of a Redis command, of a program, of a query. */
