@@ -218,6 +218,11 @@ struct kolk_mcp_message {
 	 * this message's, for kolk_mcp_listen_after; NULL = none. */
 	const char *event_id;
 	size_t event_id_size;
+	/* Likewise: 1 = its event says that the server wants its client to wait for retry_ms before it
+	 * asks for the stream again. */
+	uint32_t has_retry;
+	uint32_t reserved;
+	uint64_t retry_ms;
 };
 
 /* How a call ended. */
@@ -260,6 +265,9 @@ struct kolk_mcp_handler {
 			const struct kolk_mcp_message *message);
 	/* The end, exactly once, unless kolk_mcp_start refused. */
 	void (*end)(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result);
+	/* On a stream of kolk_mcp_listen over HTTP: an event without a message, that has an id or says
+	 * how long to wait. Of event only these are set. */
+	void (*mark)(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_message *event);
 };                                   /* since 0.1 */
 
 /* A part of a text that was read; size 0 = it is not there. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/gateway/program/mcp_mock.h"
 #include "tests/gateway/program/mcp_place.h"
 
 /* Until an update of the resource has come: the id of its event. */
@@ -53,7 +54,47 @@ static void test_resumed(void)
 	place_close(&place);
 }
 
+/* ---- what a server says of its stream */
+
+static bool serve_stream(struct mcp_mock_request *request, void *user)
+{
+	static const char events[] = "id: e1\nretry: 250\ndata: \n\n" /* what it begins with */
+				     "id: e2\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/a\"}\n\n"
+				     "retry: 300\n\n";
+
+	(void)user;
+	if (strncmp(request->head, "GET ", 4) != 0)
+		return mcp_mock_session(request);
+	(void)!(kit_mock_say(request->conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+					    "Connection: close\r\n\r\n") &&
+		kit_mock_say(request->conn, events));
+	return false;
+}
+
+static void test_marks(void)
+{
+	struct mcp_mock server = { .serve = serve_stream };
+	struct kit_mock_options mock = { .play = mcp_mock_play, .user = &server };
+	struct place place = { .mock = kit_mock_open(&mock) };
+	char upstream[128], session[512];
+	struct place_options o = { .upstream = upstream, .mcp = "era: legacy" };
+	const char *first, *second, *third;
+
+	MUST(place.mock != NULL);
+	snprintf(upstream, sizeof upstream, "address: \"%s\"", kit_mock_address(place.mock));
+	MUST(place_start(&place, &o));
+	MUST(post(&place, "", INITIALIZE("2025-11-25", "")) == 200);
+	MUST(take_session(session));
+	CHECK(ask(&place, "GET /mcp", session, "") == 200);
+	first = strstr(text, "retry: 250\nid: e1\ndata: \n\n");
+	second = strstr(text, "id: e2\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":");
+	third = strstr(text, "retry: 300\n\n");
+	CHECK(first != NULL && second > first && third > second);
+	place_close(&place);
+}
+
 static const struct tap_test tests[] = {
 	{ "a stream that goes on behind its last event", test_resumed },
+	{ "what a stream says of itself is passed on", test_marks },
 };
 TAP_TESTS(mcp_resume, tests);

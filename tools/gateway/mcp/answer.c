@@ -58,6 +58,8 @@ void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *m
 		.member = "params",
 		.value = { message->params, message->params_size },
 		.event_id = { message->event_id, message->event_id_size },
+		.has_retry = message->has_retry != 0,
+		.retry_ms = message->retry_ms,
 	};
 	bool pause;
 
@@ -213,6 +215,21 @@ static void on_head(void *user, struct kolk_mcp_call *back, const struct kolk_ht
 		return;
 	pthread_mutex_lock(&call->lock);
 	call->stream = true;
+	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_tell(call);
+}
+
+/* Of a stream that its client has for itself: of several servers each says something else. */
+static void on_mark(void *user, struct kolk_mcp_call *back, const struct kolk_mcp_message *event)
+{
+	struct gw_mcp_call *call = user;
+
+	(void)back;
+	if (call->kind != GW_MCP_LISTEN || call->line != NULL || gw_mcp_fanout_has(call))
+		return;
+	pthread_mutex_lock(&call->lock);
+	if (!call->gone)
+		(void)!gw_mcp_write_mark(call, event);
 	pthread_mutex_unlock(&call->lock);
 	gw_mcp_call_tell(call);
 }
@@ -413,5 +430,5 @@ const struct kolk_mcp_handler gw_mcp_handler_alone = {
 
 const struct kolk_mcp_handler gw_mcp_handler = {
 	.size = sizeof gw_mcp_handler, .head = on_head, .notification = on_notification,
-	.request = on_request, .end = on_end
+	.request = on_request, .end = on_end, .mark = on_mark
 };

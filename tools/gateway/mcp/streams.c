@@ -290,9 +290,11 @@ void gw_mcp_stream_pass(struct gw_mcp_fanout *fanout, uint32_t member,
 	struct kolk_mcp_message passed = *message;
 	bool ok = true;
 
-	/* An id is one server's, and two may use the same one: no place in the whole is behind it. */
+	/* An id is one server's, and two may use the same one: no place in the whole is behind it. Each
+	 * wants to be asked again at another time. */
 	passed.event_id = NULL;
 	passed.event_id_size = 0;
+	passed.has_retry = 0;
 	if (is_method(message, "notifications/subscriptions/acknowledged")) {
 		take_grant(fanout, member, message);
 		return;

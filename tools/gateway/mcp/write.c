@@ -55,15 +55,26 @@ static bool put_first(struct gw_pipe *out, const struct gw_mcp_message *message,
 	       (value->data[blanks - 1] == '}' || put(out, ","));
 }
 
+/* What an event says of its stream. */
+static bool put_mark(struct gw_pipe *out, const struct gw_mcp_message *message)
+{
+	char retry[40];
+
+	snprintf(retry, sizeof retry, "retry: %llu\n", (unsigned long long)message->retry_ms);
+	return (!message->has_retry || put(out, retry)) &&
+	       (message->event_id.size == 0 ||
+		(put(out, "id: ") &&
+		 gw_pipe_push(out, message->event_id.data, message->event_id.size) && put(out, "\n")));
+}
+
 static bool put_message(struct gw_pipe *out, enum form form, const struct gw_mcp_message *message)
 {
 	static const char *const ends[] = { "}", "}\n\n", "}\n" };
 	struct kolk_mcp_part value = message->value;
 	bool ok = true;
 
-	if (form == EVENT && message->event_id.size > 0)
-		ok = put(out, "id: ") &&
-		     gw_pipe_push(out, message->event_id.data, message->event_id.size) && put(out, "\n");
+	if (form == EVENT)
+		ok = put_mark(out, message);
 	ok = ok && put(out, form == EVENT ? "event: message\ndata: {\"jsonrpc\":\"2.0\"" :
 					    "{\"jsonrpc\":\"2.0\"");
 	if (message->id.size > 0)
@@ -82,6 +93,21 @@ bool gw_mcp_write(struct gw_mcp_call *call, const struct gw_mcp_message *message
 {
 	size_t before = call->out.size;
 	bool ok = put_message(&call->out, form_of(call), message);
+
+	if (!ok)
+		call->out.size = before;
+	return ok;
+}
+
+bool gw_mcp_write_mark(struct gw_mcp_call *call, const struct kolk_mcp_message *event)
+{
+	const struct gw_mcp_message mark = { .event_id = { event->event_id, event->event_id_size },
+					     .has_retry = event->has_retry != 0,
+					     .retry_ms = event->retry_ms };
+	size_t before = call->out.size;
+	/* Browsers keep the id of no event without data. */
+	bool ok = put_mark(&call->out, &mark) &&
+		  put(&call->out, mark.event_id.size > 0 ? "data: \n\n" : "\n");
 
 	if (!ok)
 		call->out.size = before;

@@ -15,8 +15,12 @@ struct gw_mcp_message {
 	const char *first;           /* members of value, an object, in front of its own; NULL = none */
 	struct kolk_mcp_part value;
 	struct kolk_mcp_part event_id; /* of an event; size 0 = none */
+	bool has_retry;              /* likewise: retry_ms */
+	uint64_t retry_ms;
 };
 bool gw_mcp_write(struct gw_mcp_call *call, const struct gw_mcp_message *message);
+/* An event without one, of a server's stream. */
+bool gw_mcp_write_mark(struct gw_mcp_call *call, const struct kolk_mcp_message *event);
 /* An error of the gateway's own, to its message's id, or to null. */
 bool gw_mcp_write_error(struct gw_mcp_call *call, const struct kolk_mcp_result *error);
 

@@ -139,10 +139,7 @@ static void show(struct kolk_mcp_call *call, const struct mcp_message *message,
 		shown.subscription = message->subscription.data;
 		shown.subscription_size = message->subscription.size;
 	}
-	if (call->listen && call->on_wire && call->post.sse.id_size > 0) {
-		shown.event_id = call->post.sse.id;
-		shown.event_id_size = call->post.sse.id_size;
-	}
+	kolk__mcp_resume_show(call, &shown);
 	if (message->id.size > 0)
 		call->handler.request(call->user, call, &shown);
 	else
@@ -386,7 +383,7 @@ void kolk__mcp_call_broken(struct kolk_mcp_call *call, enum kolk_err err)
 /* ---- send */
 
 static const struct mcp_post_handler post_handler = { .head = on_head, .message = on_message,
-						      .end = on_end };
+						      .mark = kolk__mcp_resume_mark, .end = on_end };
 
 void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *options)
 {

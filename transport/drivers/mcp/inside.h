@@ -157,6 +157,9 @@ bool kolk__mcp_cancel_again(struct kolk_mcp_call *call);
 /* Its stream ended without an answer. True: it will be asked for what follows, unless stopped. */
 bool kolk__mcp_resume(struct kolk_mcp_call *call);
 void kolk__mcp_resume_stop(struct kolk_mcp_call *call);
+/* Of one that listens: what the event of a message says of its stream; an event without one. */
+void kolk__mcp_resume_show(const struct kolk_mcp_call *call, struct kolk_mcp_message *shown);
+void kolk__mcp_resume_mark(struct mcp_post *post);
 
 /* --- modern.c --- */
 /* A message of the modern era, and what its header says of it. */

@@ -69,12 +69,14 @@ static enum kolk_err take_event(struct mcp_post *post)
 		    (post->sse.type_size == 7 && memcmp(post->sse.type, "message", 7) == 0);
 	enum kolk_err err = KOLK_OK;
 
+	if (post->sse.has_retry)
+		post->retry_ms = post->sse.retry_ms;
 	if (post->handler->event != NULL)
 		err = post->handler->event(post);
 	else if (ours && post->size > 0)
 		err = read_text(post);
-	if (post->sse.has_retry)
-		post->retry_ms = post->sse.retry_ms;
+	else if (post->handler->mark != NULL && (post->sse.has_retry || post->sse.has_id))
+		post->handler->mark(post);
 	post->size = 0;
 	return err;
 }

@@ -54,6 +54,8 @@ struct mcp_post_handler {
 	/* A message, as it came; of an answer with a status of 400 or more it lives until `end` has
 	 * returned. The post may be cancelled in it. */
 	void (*message)(struct mcp_post *post, const struct mcp_message *message);
+	/* An event (sse) without a message, that has an id or says how long to wait. */
+	void (*mark)(struct mcp_post *post);
 	/* Instead of `message`, if it is set: an event of any type (sse, text, size). An error ends
 	 * the post. */
 	enum kolk_err (*event)(struct mcp_post *post);

@@ -59,3 +59,34 @@ void kolk__mcp_resume_stop(struct kolk_mcp_call *call)
 		kolk_timer_stop(call->resume_timer);
 	call->resuming = false;
 }
+
+/* ---- streams that a caller listens to, and resumes itself */
+
+void kolk__mcp_resume_show(const struct kolk_mcp_call *call, struct kolk_mcp_message *shown)
+{
+	const struct kolk__sse_parser *sse = &call->post.sse;
+
+	if (!call->listen || !call->on_wire)
+		return;
+	if (sse->id_size > 0) {
+		shown->event_id = sse->id;
+		shown->event_id_size = sse->id_size;
+	}
+	shown->has_retry = sse->has_retry;
+	shown->retry_ms = sse->has_retry ? sse->retry_ms : 0;
+}
+
+void kolk__mcp_resume_mark(struct mcp_post *post)
+{
+	struct kolk_mcp_call *call = mcp_container_of(post, struct kolk_mcp_call, post);
+	struct kolk_mcp_message shown = { .size = (uint32_t)sizeof shown };
+
+	if (call->state != MCP_SENT || !call->listen || call->handler.mark == NULL)
+		return;
+	kolk__mcp_resume_show(call, &shown);
+	if (!post->sse.has_id) { /* it is another event's */
+		shown.event_id = NULL;
+		shown.event_id_size = 0;
+	}
+	call->handler.mark(call->user, call, &shown);
+}
