@@ -163,6 +163,7 @@ struct gw_route {
 				       * row */
 	uint64_t mcp_suspend_ns; /* mcp.suspend_timeout; 0 = 60 s */
 	uint32_t mcp_suspended_max; /* mcp.suspended_max; 0 = half of the pool's connections_max */
+	uint64_t mcp_age_ns;     /* mcp.stream_age_max; 0 = 24 h; KOLK_FOREVER */
 	uint32_t mcp_cache_max; /* mcp.cache_max: bytes; 0 = GW_MCP_CACHE_MAX; KOLK_NONE */
 	struct gw_mcp_access access; /* of an MCP route */
 	uint32_t request_id;     /* 1 = X-Request-Id is passed on, or made */

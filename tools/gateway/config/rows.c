@@ -275,6 +275,10 @@ static const struct kolk_option route_rows[] = {
 			NULL, "half of the pool's `limits.connections_max`",
 			"calls of a tenant that wait so at a time, where the server has sessions; more "
 			"are 503")
+	KOLK_OPTION_ROW(uint64_t, mcp_age_ns, DURATION, FOREVER, DAY, KOLK_S_NS, 365 * DAY,
+			"mcp.stream_age_max", NULL, NULL, NULL,
+			"the greatest age of a stream that only listens (GET, subscriptions/listen): it "
+			"ends then, each up to a tenth of the time earlier, and its client asks again")
 	KOLK_OPTION_ROW(uint32_t, mcp_cache_max, BYTES, NONE, GW_MCP_CACHE_MAX, 64 << 10, 1 << 30,
 			"mcp.cache_max", NULL, NULL, NULL,
 			"memory for results of a server of 2026-07-28 that say how long they hold; none: "

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/gateway/mcp/adapt.h"
+#include "tools/gateway/mcp/age.h"
 #include "tools/gateway/mcp/batch.h"
 #include "tools/gateway/mcp/federation.h"
 #include "tools/gateway/mcp/stdio.h"
@@ -82,6 +83,7 @@ struct gw_mcp_call *gw_mcp_call_open(struct gw_loop *loop, const struct gw_targe
 	if (route->request_timeout_ns != 0)
 		call->deadline_ns = route->request_timeout_ns == KOLK_FOREVER ?
 					    KOLK_FOREVER : kolk_in_ns(route->request_timeout_ns);
+	call->age_max_ns = route->mcp_age_ns;
 	call->suspend_ns = route->mcp_suspend_ns != 0 ? route->mcp_suspend_ns : 60 * KOLK_S_NS;
 	call->suspended_max = route->mcp_suspended_max != 0 ? route->mcp_suspended_max :
 							      call->pool->suspended_max;
@@ -196,6 +198,7 @@ void gw_mcp_call_close_own(struct gw_mcp_call *call)
 static void leave(struct gw_mcp_call *call)
 {
 	call->back = NULL;
+	gw_mcp_age_end(call);
 	gw_mcp_input_end(call);
 	if (call->session != NULL)
 		gw_mcp_session_remove(call);
@@ -242,6 +245,7 @@ static void turn(struct gw_mcp_call *call)
 
 	if (!call->begun) {
 		call->begun = true;
+		gw_mcp_age_begin(call);
 		gw_mcp_call_begin(call);
 	}
 	pthread_mutex_lock(&call->lock);

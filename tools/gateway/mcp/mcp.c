@@ -118,7 +118,8 @@ static bool open_loops(struct gateway *gateway)
 		if (mcp != NULL)
 			mbedtls_gcm_init(&mcp->ids);
 		ok = mcp != NULL && mbedtls_gcm_setkey(&mcp->ids, MBEDTLS_CIPHER_ID_AES, key,
-						       8 * sizeof key) == 0;
+						       8 * sizeof key) == 0 &&
+		     getrandom(&mcp->random, sizeof mcp->random, 0) == sizeof mcp->random;
 	}
 	explicit_bzero(key, sizeof key);
 	return ok;

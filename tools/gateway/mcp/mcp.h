@@ -10,7 +10,7 @@
  *   session.h      sessions of clients; id.h: their ids
  *   token.h        the tokens that servers are shown
  *   stdio.h        a client at standard input and output
- *   modern.h       requests that stand for themselves (2026-07-28)
+ *   modern.h       requests that stand for themselves (2026-07-28); legacy.h: such that listen
  *   write.h        messages as events, and as JSON; batch.h: arrays of messages
  *   child.h        whether a child process has sessions; tool/server.h: servers of the gateway's own
  *   adapt.h        clients with sessions of a server that has none (2026-07-28); dialog.h: requests
@@ -88,6 +88,7 @@ struct gw_mcp_loop {
 	bool closing;                /* all sessions are being closed */
 	uint64_t asked;              /* the last id of a request to a client */
 	mbedtls_gcm_context ids;     /* seals them: the same random key on each loop */
+	uint64_t random;             /* of ages: age.h */
 };
 
 enum gw_mcp_kind {
@@ -145,6 +146,8 @@ struct gw_mcp_call {
 	struct gw_pipe params;       /* instead of the client's; empty = the client's */
 	uint64_t suspend_ns;         /* the longest wait for the client's answers */
 	uint32_t suspended_max;      /* calls of its tenant that may */
+	uint64_t age_max_ns;         /* of a stream that only listens; 0 = GW_MCP_STREAM_AGE_NS */
+	struct kolk_timer age;
 	struct gw_mcp_dialog *dialog; /* its server may ask its client; NULL = not */
 	bool suspends, logs;         /* its answer is what the server asks; log messages are passed */
 	struct gw_mcp_subscription *subscription; /* of a server with sessions; NULL = it is none */
@@ -189,11 +192,11 @@ bool gw_mcp_same(const struct gw_config *before, const struct gw_config *after);
 /* The upstreams of a view's routes; as gw_view_bind. before: another view of its configuration, whose
  * caches it has, too; NULL = none. */
 void gw_mcp_bind(struct gateway *gateway, struct gw_view *view, const struct gw_view *before);
+/* Another configuration than this view's is in force, or none: its caches are closed. Any thread. */
+void gw_mcp_unbind(const struct gw_view *view);
 /* Streams that only listen end; not on a loop. */
 void gw_mcp_drain(struct gateway *gateway);
 /* Sessions are ended, then all is freed; exchanges have ended. Not on a loop. False = not by then. */
-/* Another configuration than this view's is in force, or none: its caches are closed. Any thread. */
-void gw_mcp_unbind(const struct gw_view *view);
 bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns);
 
 /* ---- front.c: an exchange that goes to an MCP server; as in proxy.c */
