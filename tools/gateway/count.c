@@ -123,37 +123,11 @@ void gw_count_close(struct gw_count *count)
 
 /* ---- buckets */
 
-static uint32_t bucket_of(uint64_t ns)
-{
-	uint64_t units = ns >> 6; /* 16 of them are the first bucket */
-	uint32_t doubling;
-
-	if (units < GW_BUCKETS_PER_DOUBLING)
-		return 0;
-	doubling = 63 - 4 - (uint32_t)__builtin_clzll(units);
-	if (doubling >= GW_DOUBLINGS)
-		return GW_BUCKETS - 1;
-	return 1 + doubling * GW_BUCKETS_PER_DOUBLING +
-	       (uint32_t)(units >> doubling) - GW_BUCKETS_PER_DOUBLING;
-}
-
-/* What is in it took less; not of the last. */
-static uint64_t bound_ns(uint32_t bucket)
-{
-	uint32_t doubling, step;
-
-	if (bucket == 0)
-		return 1024;
-	doubling = (bucket - 1) / GW_BUCKETS_PER_DOUBLING;
-	step = (bucket - 1) % GW_BUCKETS_PER_DOUBLING;
-	return (uint64_t)(GW_BUCKETS_PER_DOUBLING + step + 1) << (doubling + 6);
-}
-
 uint64_t gw_numbers_below(const struct gw_numbers *numbers, uint64_t ns)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < GW_BUCKETS - 1 && bound_ns(i) <= ns; i++)
+	for (uint32_t i = 0; i < GW_BUCKETS - 1 && kolk__bucket_bound_ns(i) <= ns; i++)
 		sum += numbers->buckets[i];
 	return sum;
 }
@@ -167,7 +141,7 @@ uint64_t gw_numbers_quantile(const struct gw_numbers *numbers, uint32_t per_mill
 		return 0;
 	while (i < GW_BUCKETS - 2 && sum < wanted)
 		sum += numbers->buckets[++i];
-	return bound_ns(i);
+	return kolk__bucket_bound_ns(i);
 }
 
 /* ---- on a loop */
@@ -218,7 +192,7 @@ void gw_count_end(struct gw_count *count, uint32_t loop, const struct gw_ended *
 	if (ended->outcome < GW_OUTCOME_2XX || ended->outcome > GW_OUTCOME_5XX)
 		return;
 	kolk__own_add(&counters->sum_ns, ended->took_ns);
-	kolk__own_add(&counters->buckets[bucket_of(ended->took_ns)], 1);
+	kolk__own_add(&counters->buckets[kolk__bucket_of(ended->took_ns)], 1);
 }
 
 /* ---- of all loops */

@@ -8,6 +8,7 @@
 #ifndef KOLK_GATEWAY_COUNT_H
 #define KOLK_GATEWAY_COUNT_H
 
+#include "core/base/buckets.h"
 #include "tools/gateway/config/config.h"
 
 /* How a request ended, exactly one of them: its sum is the requests that ended. */
@@ -30,10 +31,7 @@ enum gw_refusal {
 	GW_REFUSALS
 };
 
-/* Buckets of latencies: below 1.024 us, then 16 for each doubling up to 137 s (<= 6.3 % error), and
- * what took longer. */
-enum { GW_BUCKETS_PER_DOUBLING = 16, GW_DOUBLINGS = 27,
-       GW_BUCKETS = 1 + GW_DOUBLINGS * GW_BUCKETS_PER_DOUBLING + 1 };
+enum { GW_BUCKETS = KOLK__BUCKETS };
 
 struct gw_ended {
 	enum gw_outcome outcome;

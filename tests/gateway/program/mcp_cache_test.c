@@ -390,11 +390,16 @@ static void test_status(void)
 	CHECK(modern(&place, "tools/call", "\"name\":\"touch\",\"arguments\":{},") == 200);
 	MUST(place_get(&place, "/api/pool-status", text));
 	CHECK(has("\"cache\":{\"hits\":3,\"misses\":1,\"entries\":1,\"bytes\":") && !has("\"bytes\":0}"));
+	CHECK(has("\"virginHits\":0,\"firstByte\":{\"count\":2,\"meanNs\":"));
 	MUST(place_get(&place, "/metrics", text));
 	CHECK(has("kolk_gateway_mcp_cache_requests_total{pool=\"tools\",outcome=\"hit\"} 3\n"));
 	CHECK(has("kolk_gateway_mcp_cache_requests_total{pool=\"tools\",outcome=\"miss\"} 1\n"));
 	CHECK(has("kolk_gateway_mcp_cache_entries{pool=\"tools\"} 1\n"));
 	CHECK(has("kolk_gateway_mcp_cache_bytes{pool=\"tools\"} "));
+	/* Two went to the server. */
+	CHECK(has("kolk_gateway_mcp_virgin_hits_total{pool=\"tools\"} 0\n"));
+	CHECK(has("kolk_gateway_mcp_first_byte_seconds_bucket{pool=\"tools\",le=\"+Inf\"} 2\n"));
+	CHECK(has("kolk_gateway_mcp_first_byte_seconds_count{pool=\"tools\"} 2\n"));
 	place_close(&place);
 }
 
@@ -406,10 +411,10 @@ static const struct tap_test tests[] = {
 	{ "a result is kept for its time", test_time },
 	{ "what has changed is asked for", test_changes },
 	{ "a reload keeps no results", test_reload },
+	{ "a reload keeps no results for a stream from before it", test_reload_beside_a_stream },
 	{ "tokens that are passed on share nothing", test_tokens },
 	{ "another token of the gateway's own", test_own_token },
 	{ "numbers of kept results", test_status },
 };
 
-	{ "a reload keeps no results for a stream from before it", test_reload_beside_a_stream },
 TAP_TESTS(mcp_cache, tests);

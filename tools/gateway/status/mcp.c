@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "tools/gateway/mcp/mcp.h"
 #include "tools/gateway/mcp/child.h"
@@ -30,6 +31,44 @@ static void add_stats(struct kolk_mcp_stats *sum, const struct kolk_mcp *mcp)
 	sum->remade += stats.remade;
 	sum->close_failed += stats.close_failed;
 	sum->isolation_violations += stats.isolation_violations;
+	sum->virgin_hits += stats.virgin_hits;
+}
+
+static struct kolk_mcp_stats stats_of(const struct gw_mcp_pool *pool)
+{
+	struct kolk_mcp_stats sum = { .size = sizeof sum };
+
+	add_stats(&sum, pool->sessions);
+	add_stats(&sum, pool->calls);
+	add_stats(&sum, pool->modern);
+	return sum;
+}
+
+/* Its buckets are those of the gateway's own numbers. */
+static void add_first_bytes(struct gw_numbers *sum, const struct kolk_mcp *mcp)
+{
+	uint64_t bounds_ns[GW_BUCKETS - 1], cumulative[GW_BUCKETS - 1], total, sum_ns;
+
+	if (mcp == NULL)
+		return;
+	for (uint32_t i = 0; i < GW_BUCKETS - 1; i++)
+		bounds_ns[i] = kolk__bucket_bound_ns(i);
+	kolk_mcp_first_bytes(mcp, bounds_ns, GW_BUCKETS - 1, cumulative, &total, &sum_ns);
+	for (uint32_t i = 0; i < GW_BUCKETS; i++)
+		sum->buckets[i] += (i < GW_BUCKETS - 1 ? cumulative[i] : total) -
+				   (i > 0 ? cumulative[i - 1] : 0);
+	sum->timed += total;
+	sum->sum_ns += sum_ns;
+}
+
+static struct gw_numbers first_bytes_of(const struct gw_mcp_pool *pool)
+{
+	struct gw_numbers sum = { 0 };
+
+	add_first_bytes(&sum, pool->sessions);
+	add_first_bytes(&sum, pool->calls);
+	add_first_bytes(&sum, pool->modern);
+	return sum;
 }
 
 static json_t *mcp_cache(const struct gw_mcp_cache_numbers *numbers)
@@ -47,12 +86,10 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 {
 	static const char *const eras[] = { "unknown", "legacy", "modern" };
 	static const char *const transports[] = { "http", "stdio", "sse", "auto", "websocket" };
-	struct kolk_mcp_stats sum = { .size = sizeof sum };
+	const struct kolk_mcp_stats sum = stats_of(pool);
+	const struct gw_numbers first_bytes = first_bytes_of(pool);
 	json_t *object = json_object();
 
-	add_stats(&sum, pool->sessions);
-	add_stats(&sum, pool->calls);
-	add_stats(&sum, pool->modern);
 	json_object_set_new_nocheck(object, "name", json_string(pool->name));
 	json_object_set_new_nocheck(object, "era", json_string(eras[kolk_mcp_era(gw_mcp_calls(pool))]));
 	json_object_set_new_nocheck(object, "transport",
@@ -66,6 +103,8 @@ static json_t *mcp_pool(const struct gw_mcp_pool *pool)
 	gw_status_put(object, "callsSuspended", kolk__load_relaxed(&pool->suspended));
 	gw_status_put(object, "toolsDenied", kolk__load_relaxed(&pool->tools_denied));
 	json_object_set_new_nocheck(object, "cache", mcp_cache(&pool->cached));
+	gw_status_put(object, "virginHits", sum.virgin_hits);
+	json_object_set_new_nocheck(object, "firstByte", gw_status_latency(&first_bytes));
 	gw_status_put(object, "isolationViolations", sum.isolation_violations);
 	return object;
 }
@@ -151,6 +190,32 @@ static void print_row(FILE *out, const struct family *family, const struct gw_mc
 	fprintf(out, "\"} %" PRIu64 "\n", kolk__load_relaxed(value));
 }
 
+/* What the library counts. */
+static void print_calls(FILE *out)
+{
+	static const char hits[] = "kolk_gateway_mcp_virgin_hits_total";
+	static const char first_byte[] = "kolk_gateway_mcp_first_byte_seconds";
+
+	fprintf(out, "# HELP %s Clients of sharing virgin whose session was ready before they asked.\n"
+		     "# TYPE %s counter\n", hits, hits);
+	for (uint32_t i = 0; i < shown_mcp->count; i++) {
+		fprintf(out, "%s{pool=\"", hits);
+		gw_status_print_label(out, shown_mcp->pools[i].name);
+		fprintf(out, "\"} %" PRIu64 "\n", stats_of(&shown_mcp->pools[i]).virgin_hits);
+	}
+	fprintf(out, "# HELP %s From when a connection had a request until its answer began.\n"
+		     "# TYPE %s histogram\n", first_byte, first_byte);
+	for (uint32_t i = 0; i < shown_mcp->count; i++) {
+		char *name = gw_status_escaped(shown_mcp->pools[i].name);
+		const struct gw_status_label label = { "pool", name };
+		const struct gw_numbers numbers = first_bytes_of(&shown_mcp->pools[i]);
+
+		if (name != NULL)
+			gw_status_print_histogram(out, first_byte, &label, &numbers);
+		free(name);
+	}
+}
+
 void gw_status_print_mcp(FILE *out)
 {
 	if (shown_mcp == NULL || shown_mcp->count == 0)
@@ -164,4 +229,5 @@ void gw_status_print_mcp(FILE *out)
 		for (uint32_t j = 0; j < shown_mcp->count; j++)
 			print_row(out, family, &shown_mcp->pools[j]);
 	}
+	print_calls(out);
 }

@@ -90,19 +90,6 @@ static json_t *parts(const uint64_t *counts, const char *const *names, uint32_t 
 	return object;
 }
 
-static json_t *latency(const struct gw_numbers *numbers)
-{
-	json_t *object = json_object();
-
-	gw_status_put(object, "count", numbers->timed);
-	gw_status_put(object, "meanNs", numbers->timed != 0 ? numbers->sum_ns / numbers->timed : 0);
-	gw_status_put(object, "p50Ns", gw_numbers_quantile(numbers, 500));
-	gw_status_put(object, "p90Ns", gw_numbers_quantile(numbers, 900));
-	gw_status_put(object, "p99Ns", gw_numbers_quantile(numbers, 990));
-	gw_status_put(object, "p999Ns", gw_numbers_quantile(numbers, 999));
-	return object;
-}
-
 static void append_route(void *user, const char *route, const struct gw_numbers *numbers)
 {
 	json_t *routes = user, *object = json_object();
@@ -116,7 +103,7 @@ static void append_route(void *user, const char *route, const struct gw_numbers 
 				    parts(numbers->refused, refusal_names, GW_REFUSALS));
 	gw_status_put(object, "bytesIn", numbers->received);
 	gw_status_put(object, "bytesOut", numbers->sent);
-	json_object_set_new_nocheck(object, "latency", latency(numbers));
+	json_object_set_new_nocheck(object, "latency", gw_status_latency(numbers));
 	json_array_append_new(routes, object);
 }
 
@@ -168,7 +155,7 @@ struct rows {
 	bool lost; /* no memory */
 };
 
-static char *escaped(const char *route)
+char *gw_status_escaped(const char *route)
 {
 	char *text = NULL;
 	size_t size;
@@ -192,7 +179,7 @@ static void append_row(void *user, const char *route, const struct gw_numbers *n
 {
 	struct rows *rows = user;
 	struct row *grown = realloc(rows->at, (rows->count + 1) * sizeof *grown);
-	char *text = grown != NULL ? escaped(route) : NULL;
+	char *text = grown != NULL ? gw_status_escaped(route) : NULL;
 
 	if (grown != NULL)
 		rows->at = grown;
@@ -246,42 +233,21 @@ static void put_numbers(FILE *out, const struct rows *rows)
 
 static void put_histograms(FILE *out, const struct rows *rows)
 {
-	static const struct {
-		const char *text;
-		uint64_t ns;
-	} bounds[] = {
-		{ "0.0001", 100 * KOLK_US_NS }, { "0.00025", 250 * KOLK_US_NS },
-		{ "0.0005", 500 * KOLK_US_NS }, { "0.001", KOLK_MS_NS },
-		{ "0.0025", 2500 * KOLK_US_NS }, { "0.005", 5 * KOLK_MS_NS },
-		{ "0.01", 10 * KOLK_MS_NS }, { "0.025", 25 * KOLK_MS_NS },
-		{ "0.05", 50 * KOLK_MS_NS }, { "0.1", 100 * KOLK_MS_NS },
-		{ "0.25", 250 * KOLK_MS_NS }, { "0.5", 500 * KOLK_MS_NS }, { "1", KOLK_S_NS },
-		{ "2.5", 2500 * KOLK_MS_NS }, { "5", 5 * KOLK_S_NS }, { "10", 10 * KOLK_S_NS },
-		{ "30", 30 * KOLK_S_NS }, { "60", 60 * KOLK_S_NS },
-	};
-#define NAME "kolk_gateway_request_seconds"
+	static const char name[] = "kolk_gateway_request_seconds";
 
-	family(out, NAME, "histogram",
+	family(out, name, "histogram",
 	       "From the head of a request to the end of its answer, those that were sent whole.");
 	EACH (rows, row) {
-		for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
-			fprintf(out, NAME "_bucket{route=\"%s\",le=\"%s\"} %" PRIu64 "\n",
-				row->route, bounds[i].text,
-				gw_numbers_below(&row->numbers, bounds[i].ns));
-		fprintf(out, NAME "_bucket{route=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", row->route,
-			row->numbers.timed);
-		fprintf(out, NAME "_sum{route=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", row->route,
-			row->numbers.sum_ns / KOLK_S_NS, row->numbers.sum_ns % KOLK_S_NS);
-		fprintf(out, NAME "_count{route=\"%s\"} %" PRIu64 "\n", row->route,
-			row->numbers.timed);
+		const struct gw_status_label label = { "route", row->route };
+
+		gw_status_print_histogram(out, name, &label, &row->numbers);
 	}
-#undef NAME
 }
 
 static void put_key_rows(void *user, const struct gw_key_numbers *numbers)
 {
 	FILE *out = user;
-	char *url = escaped(numbers->url);
+	char *url = gw_status_escaped(numbers->url);
 
 	if (url == NULL)
 		return;

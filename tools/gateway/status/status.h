@@ -48,6 +48,17 @@ void gw_status_refused(struct gw_loop *loop, uint32_t status);
  * that asks. */
 void gw_status_show_mcp(const struct gw_mcp *mcp);
 
+/* The value of a label, without its quotes: malloc'd; NULL = no memory. */
+char *gw_status_escaped(const char *text);
+
+/* latency.c: how long it took, as JSON; as the rows of a histogram. */
+struct gw_status_label {
+	const char *key, *value;     /* escaped */
+};
+json_t *gw_status_latency(const struct gw_numbers *numbers);
+void gw_status_print_histogram(FILE *out, const char *name, const struct gw_status_label *label,
+			       const struct gw_numbers *numbers);
+
 /* mcp.c: the same of pools of MCP servers; tools.c: and of each pooled tool. */
 void gw_status_put_mcp(json_t *root);
 void gw_status_print_mcp(FILE *out);
@@ -60,7 +71,7 @@ char *gw_status_metrics(void *user);
 /* balance.c: the same of members of balancers. */
 void gw_status_put_members(json_t *root);
 void gw_status_print_members(FILE *out);
-/* The value of a label, without its quotes. */
+/* The same to a file. */
 void gw_status_print_label(FILE *out, const char *text);
 
 /* dns.c: the same of names that resolve to members. */

@@ -230,6 +230,7 @@ void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message
 {
 	if (call->state != MCP_SENT)
 		return; /* late: cancelled, or after the answer */
+	kolk__mcp_first_byte(call);
 	call->resumes = 0;
 	kolk__mcp_call_forget(call);
 	call->heard |= call->post.status < 400; /* else it explains why there is no answer */
@@ -245,6 +246,8 @@ static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
 {
 	struct kolk_mcp_call *call = mcp_container_of(post, struct kolk_mcp_call, post);
 
+	if (call->state == MCP_SENT && !call->piped)
+		kolk__mcp_first_byte(call);
 	if (call->state == MCP_SENT && call->handler.head != NULL)
 		call->handler.head(call->user, call, head);
 	if (call->state == MCP_ENDED)
@@ -395,6 +398,7 @@ void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *op
 	options->replayable = call->replayable;
 	options->deadline_ns = KOLK_FOREVER;
 	call->state = MCP_SENT;
+	call->sent_ns = call->last_event_id == NULL ? kolk_loop_now(call->client->loop->loop) : 0;
 	call->broken = KOLK_OK;
 	err = kolk__mcp_post_start(&call->post, call->client->loop, &post_handler, options);
 	call->on_wire = err == KOLK_PENDING;
@@ -415,6 +419,7 @@ void kolk__mcp_call_send(struct kolk_mcp_call *call)
 
 	if (!call->initialize && session->pipe != NULL) {
 		call->state = MCP_SENT;
+		call->sent_ns = kolk_loop_now(call->client->loop->loop);
 		kolk__mcp_pipe_send_call(session->pipe, call);
 		return;
 	}

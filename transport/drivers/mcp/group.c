@@ -140,6 +140,17 @@ static bool may_have(const struct mcp_group *group, const struct mcp_session *se
 	       !(options_of(group)->sharing == KOLK_MCP_VIRGIN && session->used);
 }
 
+/* Whether a session of VIRGIN was ready before it was asked for. */
+static void count_virgin(const struct mcp_group *group, const struct kolk_lease *lease)
+{
+	uint64_t waited_ns = kolk_in_ns(0) - group->acquire_since_ns;
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	if (options_of(group)->sharing == KOLK_MCP_VIRGIN &&
+	    kolk_lease_info(lease, &info) == KOLK_OK && info.age_ns > waited_ns)
+		kolk__own_add(&group->loop->counts.virgin_hits, 1);
+}
+
 /* A lease has come. */
 static void take_lease(struct mcp_group *group, const struct kolk_lease *lease)
 {
@@ -172,8 +183,10 @@ static void take_lease(struct mcp_group *group, const struct kolk_lease *lease)
 		set_lost(group);
 		return;
 	}
-	if (group->single && !group->had_one)
+	if (group->single && !group->had_one) {
 		kolk__store_relaxed(&group->identity->gone, false);
+		count_virgin(group, lease);
+	}
 	group->had_one = session->used = true;
 	if (session->pipe != NULL)
 		kolk__mcp_pipe_take(session->pipe, group->loop);
@@ -228,6 +241,7 @@ static bool acquire(struct mcp_group *group)
 		fail_waiting(group, KOLK_E_MEMORY);
 		return true;
 	}
+	group->acquire_since_ns = kolk_in_ns(0);
 	err = kolk_acquire_async(group->loop->loop, group->identity->key, group->acquire_until_ns,
 				 group->acquire, on_acquired, group);
 	if (err == KOLK_PENDING)

@@ -3,7 +3,7 @@
  * mcp.h - what the files of the MCP client share.
  *
  *   options.c   every option, once; an upstream's own copy of them
- *   upstream.c  an upstream: opened, closed, counted
+ *   upstream.c  an upstream: opened, closed, counted; first_byte.c: how soon it answers
  *   identity.c  a key of the pool of sessions, and what its sessions are made with
  *   session.c   sessions as resources of a pool: made, ended
  *   group.c     which session a call gets: the leases of a client, or of several
@@ -11,9 +11,8 @@
  *   call.c      it is sent, hears messages, ends; cancel.c: is cancelled; resume.c: goes on
  *   start.c     a call begins; wait.c: the blocking form; request.c: its request is composed
  *   era.c       whether a server has sessions: asked once, and now and then
- *   resume.c    streams that broke off
- *   modern.c    messages of the era without sessions; legacy.c: of those with sessions
  *   token.c     tokens that requests show, and what refuses them
+ *   modern.c    messages of the era without sessions; legacy.c: of those with sessions
  *   post.c      one HTTP exchange that carries messages
  *   stdio.c     sessions of child processes are made; local.c: of a server in this process
  *   http_sse.c  sessions of HTTP+SSE are made, and ended; endpoint.c: where they are posted to
@@ -37,6 +36,7 @@
 #include <string.h>
 
 #include "core/base/atomic.h"
+#include "core/base/buckets.h"
 #include "core/base/sized.h"
 #include "transport/drivers/blocks.h"
 #include "transport/drivers/mcp/pipe.h"
@@ -67,7 +67,8 @@ enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000, MCP_LOST_MAX = 8 };
 
 /* W: its loop. R: kolk_mcp_stats, kolk_mcp_first_bytes. */
 struct mcp_counts {
-	kolk__atomic_u64 calls, cancelled, lost, remade, close_failed, violations;
+	kolk__atomic_u64 calls, cancelled, lost, remade, close_failed, violations, virgin_hits;
+	kolk__atomic_u64 first_bytes_ns, first_bytes[KOLK__BUCKETS];
 };
 
 /* What an upstream has on each loop. */
@@ -182,7 +183,7 @@ struct mcp_group {
 	bool had_one, lost;           /* single: there was one; and it is gone */
 	bool closing;                 /* its client is */
 	struct kolk_acquire *acquire; /* a block; NULL = none is pending */
-	uint64_t acquire_until_ns;    /* its deadline */
+	uint64_t acquire_since_ns, acquire_until_ns; /* its beginning, its deadline */
 	struct mcp_hold first;        /* the memory of its first hold */
 	bool first_used;
 };
@@ -226,15 +227,15 @@ struct kolk_mcp_call {
 	bool renewed;                 /* sent once more with another token */
 	uint8_t losses;
 	struct mcp_note *note;        /* the cancelling one, under way */
-	/* resume.c's: the stream broke off, and is asked for what follows its last event. */
 	bool cancel_early, cancel_again; /* it may be read before the request; so it is sent again */
+	/* resume.c's: the stream broke off, and is asked for what follows its last event. */
 	bool resuming;                /* the timer runs */
 	uint8_t resumes;              /* without a message since */
 	struct kolk_timer *resume_timer; /* NULL = it never broke off */
 	char *last_event_id;
 	struct kolk_timer timer;
-	uint64_t deadline_ns, wait_until_ns; /* wait: for a session, acquire_timeout_ns */
-	uint64_t id;
+	uint64_t id, deadline_ns, wait_until_ns; /* wait: for a session, acquire_timeout_ns */
+	uint64_t sent_ns;             /* 0 = not, or its answer has begun */
 	struct kolk_mcp_result result; /* ENDING: what end will be told */
 	char *challenge;              /* what result.challenge points to */
 	struct mcp_text token;        /* the caller's progress token; size 0 = none */

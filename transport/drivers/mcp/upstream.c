@@ -240,6 +240,7 @@ enum kolk_err kolk_mcp_stats(const struct kolk_mcp *mcp, struct kolk_mcp_stats *
 		own.remade += kolk__load_relaxed(&counts->remade);
 		own.close_failed += kolk__load_relaxed(&counts->close_failed);
 		own.isolation_violations += kolk__load_relaxed(&counts->violations);
+		own.virgin_hits += kolk__load_relaxed(&counts->virgin_hits);
 	}
 	return kolk__sized_write(stats, &own) ? KOLK_OK : KOLK_E_OPTIONS;
 }
