@@ -421,7 +421,8 @@ static void start_burst(void *user)
 		tracked_start(&burst->calls[i]);
 }
 
-/* Each gets its own answer; no two ids or tokens are equal at a time. */
+/* Each gets its own answer; no two ids or tokens are equal at a time. They take a while: those of a
+ * session are at its server together. */
 static void many_calls_do_not_mix(void **state)
 {
 	struct burst *burst = calloc(1, sizeof *burst);
@@ -441,8 +442,8 @@ static void many_calls_do_not_mix(void **state)
 		for (int i = 0; i < CALLS; i++) {
 			snprintf(burst->nonce[i], 16, "n-%d-", i);
 			snprintf(burst->params[i], 96,
-				 "{\"_meta\":{\"progressToken\":1},\"name\":\"echo\","
-				 "\"arguments\":{\"nonce\":\"n-%d-\"}}", i);
+				 "{\"_meta\":{\"progressToken\":1},\"name\":\"slow\","
+				 "\"arguments\":{\"ms\":20,\"nonce\":\"n-%d-\"}}", i);
 			burst->calls[i].client = clients[i % 4];
 			burst->calls[i].method = "tools/call";
 			burst->calls[i].params = burst->params[i];
