@@ -57,9 +57,9 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 	call->handler.end(call->user, call, &call->result);
 	if (!call->on_wire)
 		finish(call);
-	else if (call->note == NULL)
-		kolk__mcp_call_set_timer(call, kolk_in_ns(call->cancel_again ? MCP_CANCEL_AGAIN_NS :
-									       MCP_FINISH_NS));
+	else
+		kolk__mcp_call_set_timer(call, kolk_in_ns(call->note == NULL && call->cancel_again ?
+								  MCP_CANCEL_AGAIN_NS : MCP_FINISH_NS));
 }
 
 static void run_ending(struct kolk_call *posted, void *user)

@@ -55,15 +55,16 @@ enum {
  * without any sign. A modern one that becomes legacy refuses what is sent. */
 #define MCP_ERA_NS (3600 * KOLK_S_NS)
 
-/* How long the wire part of a call that has ended may go on, and the messages of note.c; how long a
- * request may be on its way when its cancellation has arrived. */
+/* How long the wire part of a call that has ended may go on; how long a request may be on its way
+ * when its cancellation has arrived. */
 #define MCP_FINISH_NS KOLK_S_NS
 #define MCP_CANCEL_AGAIN_NS (50 * KOLK_MS_NS)
 /* How long before its deadline the making of a session ends, at most. */
 #define MCP_MARGIN_NS (250 * KOLK_MS_NS)
-/* How often a stream is asked for again without a message from it; how long the server may put it
- * off; how many sessions that were used before may be lost to one call, until it gives up. */
-enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000, MCP_LOST_MAX = 8 };
+/* How often a stream is asked for again without a message; how long the server may put it off. */
+enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000 };
+/* How many sessions that were used before may be lost to one call, until it gives up. */
+enum { MCP_LOST_MAX = 8 };
 
 /* W: its loop. R: kolk_mcp_stats, kolk_mcp_first_bytes. */
 struct mcp_counts {
@@ -85,6 +86,7 @@ struct mcp_loop {
 	struct mcp_link ending;  /* calls whose end runs from step, struct kolk_mcp_call.link */
 	struct kolk_call call;
 	bool called;
+	uint32_t replies;        /* answers to servers under way over HTTP */
 	struct mcp_counts counts;
 };
 
