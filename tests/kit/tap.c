@@ -11,7 +11,12 @@
 #include "core/base/atomic.h"
 #include "tests/kit/measure.h"
 
-enum { REASON = 256 };
+enum {
+	REASON = 256,
+	/* A look and the nap before it take no longer on a machine that has time for them. */
+	LOOK_MS = 20,
+	PATIENCE = 10
+};
 
 static kolk__atomic_u32 failures; /* checks of threads count, too */
 static const char *skipped;
@@ -64,6 +69,26 @@ void tap_nap(void)
 	struct timespec time = { 0, 200000 };
 
 	nanosleep(&time, NULL);
+}
+
+struct tap_wait tap_wait_begin(uint64_t ms)
+{
+	uint64_t now_ms = tap_now_ms();
+
+	return (struct tap_wait){ .looked_ms = now_ms, .left_ms = ms,
+				  .until_ms = now_ms + PATIENCE * ms };
+}
+
+bool tap_wait_nap(struct tap_wait *wait)
+{
+	uint64_t now_ms, took_ms;
+
+	tap_nap();
+	now_ms = tap_now_ms();
+	took_ms = now_ms - wait->looked_ms < LOOK_MS ? now_ms - wait->looked_ms : LOOK_MS;
+	wait->looked_ms = now_ms;
+	wait->left_ms -= took_ms < wait->left_ms ? took_ms : wait->left_ms;
+	return wait->left_ms > 0 && now_ms < wait->until_ms;
 }
 
 int tap_skip_all(const char *suite, const char *reason)

@@ -53,17 +53,31 @@ void tap_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define CHECK_ERR(call, expected) tap_check_err((call), (expected), #call, __FILE__, __LINE__)
 bool tap_check_err(int got, int expected, const char *what, const char *file, int line);
 
-/* Wait until it holds, at most so long; never longer than it takes. It is looked at once more when the
- * time is up: this thread may have been stopped since the last look. */
+/* Wait until it holds, at most so long; never longer than it takes. The time is what this thread had:
+ * while other load keeps it from running, and with it most likely what it waits for, the clock stands
+ * still (as in control.h), up to ten times as long. It is looked at once more when the time is up. */
 #define WITHIN_MS(ms, x) ({                                             \
-	uint64_t until_ = tap_now_ms() + (uint64_t)(ms);                \
+	struct tap_wait wait_ = tap_wait_begin((uint64_t)(ms));         \
 	bool held_, over_ = false;                                      \
-	while (!(held_ = (x)) && !over_) {                              \
-		tap_nap();                                              \
-		over_ = tap_now_ms() >= until_;                         \
-	}                                                               \
+	while (!(held_ = (x)) && !over_)                                \
+		over_ = !tap_wait_nap(&wait_);                          \
 	held_;                                                          \
 })
+/* It is not seen to hold for so long, by the clock of all. */
+#define NEVER_MS(ms, x) ({                                              \
+	uint64_t until_ = tap_now_ms() + (uint64_t)(ms);                \
+	bool held_ = false;                                             \
+	while (!held_ && tap_now_ms() < until_) {                       \
+		held_ = (x) && tap_now_ms() < until_;                   \
+		tap_nap();                                              \
+	}                                                               \
+	!held_;                                                         \
+})
+struct tap_wait {
+	uint64_t looked_ms, left_ms, until_ms;
+};
+struct tap_wait tap_wait_begin(uint64_t ms);
+bool tap_wait_nap(struct tap_wait *wait); /* false = the time is up */
 uint64_t tap_now_ms(void);
 void tap_nap(void); /* 0.2 ms */
 

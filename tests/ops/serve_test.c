@@ -95,18 +95,18 @@ static void say(int fd, const char *text)
 	say_bytes(fd, text, strlen(text));
 }
 
-/* Read until the server closes, at most so long. False when it did not. */
+/* Read until the server closes, at most so long, as WITHIN_MS. False when it did not. */
 static bool read_to_end(struct fixture *fixture, int fd, int ms)
 {
-	uint64_t until = tap_now_ms() + (uint64_t)ms;
+	struct tap_wait wait = tap_wait_begin((uint64_t)ms);
 	size_t size = 0;
 	ssize_t got;
 
 	fixture->answer[0] = 0;
-	while (tap_now_ms() < until) {
+	while (tap_wait_nap(&wait)) {
 		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
-		if (poll(&poll_fd, 1, 50) == 0)
+		if (poll(&poll_fd, 1, 10) == 0)
 			continue;
 		got = recv(fd, fixture->answer + size, sizeof fixture->answer - 1 - size, 0);
 		if (got <= 0)

@@ -310,8 +310,7 @@ static void lost_later(void)
 	pthread_mutex_lock(&f.server.lock);
 	f.server.drops = TYPE_AAAA;
 	pthread_mutex_unlock(&f.server.lock);
-	CHECK(!WITHIN_MS(5000,
-			 wire_stats(f.wire.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 0));
+	CHECK(NEVER_MS(5000, wire_stats(f.wire.pool).destroyed[KOLK_REASON_NAME_CHANGED] > 0));
 	families_close(&f);
 }
 
