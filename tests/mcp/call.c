@@ -128,11 +128,13 @@ static void step_again(struct kolk_timer *timer, void *user)
 	struct mcp_call *call = user;
 
 	call->step++;
+	call->stepping = false;
 	step(timer, user);
 }
 
 void mcp_later(struct mcp_call *call, uint64_t ms)
 {
+	call->stepping = true;
 	(void)kolk_timer_start(call->fixture->loop, &call->timer, kolk_in_ms(ms), step_again, call);
 }
 
@@ -238,20 +240,27 @@ void mcp_log_message(struct mcp_call *call, const char *level, const char *text)
 
 /* ---- cancelling */
 
+/* From the cancellation to the answer that comes all the same. */
+enum { LATE_MS = 20 };
+
 void mcp_call_cancel(struct mcp_call *call, const char *how)
 {
+	const bool disconnect = strcmp(how, "disconnect") == 0;
 	struct mcp_fixture *fixture = call->fixture;
 	struct mcp_cancel *cancel = &fixture->cancels[fixture->cancelled++ % MCP_CANCELS];
 
 	*cancel = (struct mcp_cancel){ .how = how, .seen_ns = kolk_in_ns(0) };
 	cancel->after_ns = cancel->seen_ns - call->began_ns;
 	snprintf(cancel->nonce, sizeof cancel->nonce, "%s", mcp_argument(call, "nonce", ""));
-	mcp_count(fixture, strcmp(how, "disconnect") == 0 ? MCP_N_cancels_disconnect :
-							    MCP_N_cancels_notified, 1);
-	if (fixture->options.late && strcmp(how, "disconnect") != 0)
-		call->cancelled = true;
-	else
+	if (!fixture->options.late || disconnect) {
 		mcp_call_drop(call);
+	} else {
+		call->cancelled = true;
+		if (call->stepping) /* however long it would have waited */
+			mcp_later(call, LATE_MS);
+	}
+	/* Last: a test that sees it sees calls_now as well. */
+	mcp_count(fixture, disconnect ? MCP_N_cancels_disconnect : MCP_N_cancels_notified, 1);
 }
 
 void mcp_cancelled(struct mcp_session *session, struct mcp_fixture *fixture, const json_t *params)

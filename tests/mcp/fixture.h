@@ -61,7 +61,7 @@ struct mcp_fixture;
 	X(accepted_body, "1 = 202 has a body")                                                 \
 	X(conflict, "1 = each GET is answered with 409")                                       \
 	X(early, "1 = a notification before what the server says of itself")                   \
-	X(late, "1 = what was cancelled is answered all the same")
+	X(late, "1 = what was cancelled is answered all the same, soon after")
 
 struct mcp_options {
 	const char *listen;      /* as kolk_listener_options.address, tls:// with a certificate; NULL =

@@ -113,7 +113,7 @@ struct mcp_call {
 	uint64_t began_ns;
 	int64_t counts;                /* in calls_now: 0 = initialize, server/discover */
 	uint32_t step, waiting, rounds;
-	bool cancelled, listens;
+	bool cancelled, listens, stepping; /* stepping: mcp_later's timer runs */
 };
 
 struct mcp_cancel {

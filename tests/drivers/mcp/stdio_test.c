@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers that are child processes: kolk-mcp-fixture --stdio. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ static void a_cancel_keeps_the_child(void **state)
 		for (int i = 0; i < 5; i++) {
 			struct tracked call = { .client = client, .method = "tools/call",
 						.params = "{\"name\":\"slow\",\"arguments\":"
-							  "{\"ms\":50}}" };
+							  "{\"ms\":60000}}" };
 
 			place_on_loop(place.loop, start_tracked, &call);
 			usleep((unsigned)i * 5000);
@@ -311,7 +312,7 @@ static void a_lost_session_is_not_replaced(void **state)
 	}
 }
 
-/* At a call it writes 30000 pings, then the answer, and reads nothing for two seconds. */
+/* At a call it writes 30000 pings, then the answer, and reads nothing until there is a file. */
 #define FLOODING \
 	"say() { printf '{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\\n' \"$1\" \"$2\"; }\n" \
 	"id_of() { id=${1#*\\\"id\\\":}; id=${id%%,*}; }\n" \
@@ -321,24 +322,31 @@ static void a_lost_session_is_not_replaced(void **state)
 	"read -r line; read -r line; id_of \"$line\"; i=0\n" \
 	"(while [ $i -lt 30000 ]; do i=$((i+1))\n" \
 	"printf '{\"jsonrpc\":\"2.0\",\"id\":\"%0100d\",\"method\":\"ping\"}\\n' $i; done\n" \
-	"say $id '{}') & sleep 2; cat > /dev/null"
+	"say $id '{}') & until [ -e \"$0\" ]; do sleep 0.05; done; cat > /dev/null"
 
 /* Replies are bounded: nothing more of the server is received until it reads. */
 static void replies_are_bounded(void **state)
 {
-	static const char *const command[] = { "/bin/sh", "-c", FLOODING, NULL };
+	char path[] = "/tmp/kolk-mcp-reads-XXXXXX";
+	const char *const command[] = { "/bin/sh", "-c", FLOODING, path, NULL };
 	struct kolk_mcp_options options = { .sharing = KOLK_MCP_BOUND };
 	struct tracked call = { .method = "tools/list" };
 	struct place place;
+	int fd;
 
 	(void)state;
+	assert_true(close(mkstemp(path)) == 0 && unlink(path) == 0);
 	place_open_command(&place, &options, command);
 	call.client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, start_tracked, &call);
 	usleep(800000);
 	assert_int_equal(kolk__load_acquire(&call.ends), 0);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_OK);
+	close(fd);
+	unlink(path);
 	place_client_close(&place, call.client);
 	place_close_children(&place);
 }

@@ -143,7 +143,7 @@ static void what_was_cancelled_is_answered_late(void)
 
 	MUST(client != NULL);
 	fd = client_connect(client);
-	client_send(fd, "POST /mcp", client->session, CALL("5", "slow", "\"ms\":100,\"nonce\":\"late\""));
+	client_send(fd, "POST /mcp", client->session, CALL("5", "slow", "\"ms\":60000,\"nonce\":\"late\""));
 	CHECK(WITHIN_MS(5000, client_number(client, MCP_N_calls_now) == 1));
 	CHECK(client_post(client, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
 				  "\"params\":{\"requestId\":5}}") == 202);
