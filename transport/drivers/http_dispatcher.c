@@ -4,7 +4,7 @@
  *
  * Over HTTP/1.1 each exchange acquires for itself, and waits in the pool's queue. Over HTTP/2 a
  * connection carries many: no more acquires are pending than connections are needed for the waiting
- * exchanges. While the protocol is unknown, one acquire finds out.
+ * exchanges. While the protocol is unknown, one acquire finds out, if a dial is under way.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -320,6 +320,15 @@ static bool has_zero_limit(const struct http_dispatcher *dispatcher)
 	return link != &dispatcher->conns;
 }
 
+/* A dial is under way that will tell the protocol. Without one, the acquire waits for a lease that
+ * others have: then the other exchanges wait in the pool's queue as well, which bounds them. */
+static bool is_dialled(const struct http_dispatcher *dispatcher)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	return kolk_key_stats(dispatcher->key, &stats) == KOLK_OK && stats.dialing > 0;
+}
+
 static uint32_t acquires_wanted(const struct http_dispatcher *dispatcher)
 {
 	uint32_t waiting = dispatcher->queued + dispatcher->acquiring_count;
@@ -327,7 +336,7 @@ static uint32_t acquires_wanted(const struct http_dispatcher *dispatcher)
 	if (dispatcher->protocol == HTTP_1)
 		return waiting;
 	if (dispatcher->protocol == HTTP_UNKNOWN)
-		return 1;
+		return dispatcher->acquiring_count == 0 || is_dialled(dispatcher) ? 1 : waiting;
 	if (dispatcher->streams == 0)
 		return has_zero_limit(dispatcher) ? 0 : 1;
 	return (waiting + dispatcher->streams - 1) / dispatcher->streams;
