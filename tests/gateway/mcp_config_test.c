@@ -55,6 +55,8 @@ static void texts_are_made_of_it(void **state)
 	c = load("path: /mcp", "resource: 'https://gw.test:8443/mcp', scopes: [a, 'b:c'], " SERVERS,
 		 message);
 	assert_string_equal(message, "");
+	assert_string_equal(c->routes[0].access.metadata_url,
+			    "https://gw.test:8443/.well-known/oauth-protected-resource/mcp");
 	assert_string_equal(c->routes[0].access.challenge,
 			    "Bearer resource_metadata=\"https://gw.test:8443/.well-known/"
 			    "oauth-protected-resource/mcp\", scope=\"a b:c\"");

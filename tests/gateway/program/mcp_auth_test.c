@@ -350,6 +350,38 @@ static void test_pass_modern(void)
 	end(&place);
 }
 
+/* With metadata of the route's own a client is led to that; what else the server asks for stays. */
+static void test_pass_metadata(void)
+{
+	static const char route[] = ", mcp: {client_token: pass, resource: \"https://gw.test/mcp\", "
+				    "authorization_servers: [\"https://id.test\"], scopes: [files]}";
+	static const char where[] = "resource_metadata=\"https://gw.test/.well-known/"
+				    "oauth-protected-resource/mcp\"\r\n";
+	const struct token ann = token_of("ann", 1);
+	struct mcp_options o = { .listen = NULL };
+	char id[256], lines[1024];
+	struct place place;
+
+	MUST(files_make(&place) && take(&place, &ann, "ann"));
+	o.tokens = place.taken;
+	MUST(begin(&place, "path: /mcp", route, NULL, &o));
+	CHECK(ask(&place, &(struct sent){ .line = "GET /.well-known/oauth-protected-resource/mcp" }) ==
+	      200 && has("\"scopes_supported\":[\"files\"]"));
+	CHECK(ask(&place, &(struct sent){ .body = INITIALIZE }) == 401);
+	CHECK(has("www-authenticate: Bearer realm=\"fixture\", ") && has(where));
+	MUST(open_session(&place, ann.text, id));
+	CHECK(call(&place, id, ann.text) == 200 && !strstr(text, "www-authenticate"));
+	snprintf(lines, sizeof lines, "%s ann narrow\n", ann.text);
+	MUST(write_file(place.taken, lines));
+	CHECK(call(&place, id, ann.text) == 403);
+	CHECK(has("www-authenticate: Bearer error=\"insufficient_scope\", scope=\"files:write\", ") &&
+	      has(where));
+	MUST(take(&place, &ann, "ann"));
+	CHECK(ask(&place, &(struct sent){ .line = "DELETE /mcp", .session = id, .token = ann.text }) ==
+	      200);
+	end(&place);
+}
+
 /* ---- the gateway's own token changes */
 
 /* At the first 401 the file has another token. */
@@ -574,6 +606,7 @@ static const struct tap_test tests[] = {
 	{ "a token is for the resource", test_audience },
 	{ "the client's token is passed", test_pass },
 	{ "the token of a request that stands for itself is passed", test_pass_modern },
+	{ "the client's token is passed, the metadata are the route's", test_pass_metadata },
 	{ "a token that was renewed is tried once", test_retry },
 	{ "a token that is refused", test_refused },
 	{ "tokens change while there are calls", test_rotation },

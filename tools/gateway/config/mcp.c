@@ -76,8 +76,10 @@ static void make_texts(struct gw_check *c, struct gw_route *route)
 
 	snprintf(text, sizeof text, GW_METADATA_PATH "%s", strcmp(path, "/") == 0 ? "" : path);
 	route->access.metadata_path = keep(c, text);
-	used = (size_t)snprintf(text, sizeof text, "resource_metadata=\"%.*s%s\"", origin,
-				route->access.resource, route->access.metadata_path);
+	snprintf(text, sizeof text, "%.*s%s", origin, route->access.resource, route->access.metadata_path);
+	route->access.metadata_url = keep(c, text);
+	used = (size_t)snprintf(text, sizeof text, "resource_metadata=\"%s\"",
+				route->access.metadata_url);
 	for (const char *const *s = route->access.scopes; s != NULL && *s != NULL && used < 3072; s++)
 		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s",
 					 s == route->access.scopes ? ", scope=\"" : " ", *s,

@@ -38,9 +38,9 @@ struct gw_mcp_access {
 	const char *const *scopes; /* mcp.scopes; NULL = none */
 	uint32_t client_token;   /* enum gw_client_token */
 	uint32_t reserved;
-	/* Made of the three texts: the path of the metadata (RFC 9728, section 3.1), the document, and
-	 * WWW-Authenticate for a request without a token, and with one that is not good. */
-	const char *metadata_path, *metadata, *challenge, *challenge_invalid;
+	/* Made of the three texts: the path of the metadata (RFC 9728, section 3.1), and its URL; the
+	 * document; WWW-Authenticate for a request without a token, and with one that is not good. */
+	const char *metadata_path, *metadata_url, *metadata, *challenge, *challenge_invalid;
 	struct gw_tool_options tools; /* mcp.tools_* */
 	struct gw_tool_rules *tool_rules; /* made of them, freed with the configuration; NULL = none */
 };

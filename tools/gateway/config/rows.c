@@ -296,9 +296,10 @@ static const struct kolk_option route_rows[] = {
 	KOLK_OPTION_ROW(uint32_t, access.client_token, WORD, 0, 0, 0, 0, "mcp.client_token",
 			client_tokens, NULL, NULL,
 			"what becomes of a client's bearer token. pass: the server is shown it, and its "
-			"401 and 403 reach the client with their WWW-Authenticate; for a server that is "
-			"the resource which clients know. With `isolation: session`, `sharing: bound` and "
-			"no `token_file`")
+			"401 and 403 reach the client with their WWW-Authenticate, which names the "
+			"metadata of `mcp.resource` if there is one; for a server that takes tokens "
+			"which are for the URI that clients know. With `isolation: session`, `sharing: "
+			"bound` and no `token_file`")
 	KOLK_OPTION_ROW(list, access.tools.lists.allow, LIST, 0, 0, 1, NAME, "mcp.tools_allow", NULL,
 			"list of patterns", "every tool",
 			"tools that clients see and may call: all others are unknown to them. '*' in a "

@@ -18,7 +18,7 @@ static bool listens(const struct gw_mcp_call *call)
 {
 	return call->line == NULL && call->fanout == NULL &&
 	       (call->kind == GW_MCP_LISTEN ||
-		(call->modern && strcmp(call->message.method, "subscriptions/listen") == 0));
+		(call->modern && strcmp(call->message->method, "subscriptions/listen") == 0));
 }
 
 void gw_mcp_age_begin(struct gw_mcp_call *call)

@@ -30,6 +30,7 @@ static void free_call(struct gw_mcp_call *call)
 	free(call->token);
 	free(call->last_event_id);
 	free(call->challenge);
+	free(call->told);
 	free(call->tool_denied);
 	free(call->session_id);
 	gw_tool_rules_unref(call->tools);

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "tools/gateway/mcp/batch.h"
+#include "tools/gateway/mcp/challenge.h"
 #include "tools/gateway/mcp/client.h"
 #include "tools/gateway/mcp/dialog.h"
 #include "tools/gateway/mcp/modern.h"
@@ -404,6 +405,7 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 	stream = call->stream;
 	challenge = call->challenge; /* set once */
 	pthread_mutex_unlock(&call->lock);
+	challenge = gw_mcp_challenge(&x->target->route->access, challenge, with->status, &call->told);
 	call->answered = true;
 	if (!gw_fields_begin(fields, 0, 512)) {
 		gw_proxy_cancel(x);

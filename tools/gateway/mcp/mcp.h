@@ -6,7 +6,8 @@
  *   front.c        a client's HTTP request: checked, read, answered
  *   client.h       clients of kolk/mcp.h, and whose token their server is shown
  *   call.c         between the two loops of a call
- *   begin.c        what it asks of the server; answer.c: what comes back
+ *   begin.c        what it asks of the server
+ *   answer.c       what comes back; challenge.h: of a refused token
  *   session.h      sessions of clients; id.h: their ids
  *   token.h        the tokens that servers are shown
  *   stdio.h        a client at standard input and output
@@ -129,6 +130,7 @@ struct gw_mcp_call {
 	struct gw_exchange *x;       /* NULL = it has ended */
 	struct gw_mcp_line *line;    /* instead of x: stdio.h */
 	bool given, answered;        /* to home; over HTTP */
+	char *told;                  /* challenge.h: what was made for its client; NULL = nothing */
 	struct kolk_timer comment;
 
 	/* Home's. */
