@@ -359,26 +359,26 @@ static void test_pass_metadata(void)
 				    "oauth-protected-resource/mcp\"\r\n";
 	const struct token ann = token_of("ann", 1);
 	struct mcp_options o = { .listen = NULL };
-	char id[256], lines[1024];
+	char session[512], lines[1024];
 	struct place place;
 
-	MUST(files_make(&place) && take(&place, &ann, "ann"));
-	o.tokens = place.taken;
+	MUST(files_make() && take(&ann, "ann"));
+	o.tokens = files.taken;
 	MUST(begin(&place, "path: /mcp", route, NULL, &o));
-	CHECK(ask(&place, &(struct sent){ .line = "GET /.well-known/oauth-protected-resource/mcp" }) ==
-	      200 && has("\"scopes_supported\":[\"files\"]"));
-	CHECK(ask(&place, &(struct sent){ .body = INITIALIZE }) == 401);
-	CHECK(has("www-authenticate: Bearer realm=\"fixture\", ") && has(where));
-	MUST(open_session(&place, ann.text, id));
-	CHECK(call(&place, id, ann.text) == 200 && !strstr(text, "www-authenticate"));
+	CHECK(ask_as(&place, &(struct sent){ .line = "GET /.well-known/oauth-protected-resource/mcp" }) ==
+	      200 && says("\"scopes_supported\":[\"files\"]"));
+	CHECK(ask_as(&place, &(struct sent){ .body = PLAIN_INITIALIZE }) == 401);
+	CHECK(says("www-authenticate: Bearer realm=\"fixture\", ") && says(where));
+	MUST(open_session(&place, ann.text, session));
+	CHECK(call(&place, session, ann.text) == 200 && !has("www-authenticate"));
 	snprintf(lines, sizeof lines, "%s ann narrow\n", ann.text);
-	MUST(write_file(place.taken, lines));
-	CHECK(call(&place, id, ann.text) == 403);
-	CHECK(has("www-authenticate: Bearer error=\"insufficient_scope\", scope=\"files:write\", ") &&
-	      has(where));
-	MUST(take(&place, &ann, "ann"));
-	CHECK(ask(&place, &(struct sent){ .line = "DELETE /mcp", .session = id, .token = ann.text }) ==
-	      200);
+	MUST(write_file(files.taken, lines));
+	CHECK(call(&place, session, ann.text) == 403);
+	CHECK(says("www-authenticate: Bearer error=\"insufficient_scope\", scope=\"files:write\", ") &&
+	      says(where));
+	MUST(take(&ann, "ann"));
+	CHECK(ask_as(&place, &(struct sent){ .line = "DELETE /mcp", .session = session,
+					     .token = ann.text }) == 200);
 	end(&place);
 }
 
