@@ -306,18 +306,18 @@ static void test_reload(void)
 static void test_reload_beside_a_stream(void)
 {
 	struct mcp_options o = { .ttl = 3600000 };
-	char socket[64];
 	struct place place;
 	int fd;
 
 	MUST(begin(&place, &o, "", ""));
-	snprintf(socket, sizeof socket, "/tmp/kolk-mcp-cache-%d.sock", (int)getpid());
 	fd = listen_to(&place, "\"notifications\":{\"toolsListChanged\":true},");
-	CHECK(ask(&place, LIST) == 200);
-	CHECK(program_admin_says(&place.program, socket, "/api/pool-status", "\"entries\":1,", text));
-	CHECK(program_configure_with(&place.program, &file) && program_reload(&place.program));
-	CHECK(program_admin_says(&place.program, socket, "/api/pool-status", "\"entries\":0,", text));
-	end(&place);
+	CHECK(modern(&place, LIST) == 200);
+	CHECK(program_admin_says(&place.program, place_admin(), "/api/pool-status", "\"entries\":1,",
+				 text));
+	CHECK(program_reload(&place.program));
+	CHECK(program_admin_says(&place.program, place_admin(), "/api/pool-status", "\"entries\":0,",
+				 text));
+	place_close(&place);
 	close(fd);
 }
 

@@ -56,13 +56,13 @@ static void test_resumed(void)
 
 /* ---- what a server says of its stream */
 
-static bool serve_stream(struct mcp_mock_request *request, void *user)
+static bool serve_stream(struct mcp_mock_request *request, void *unused)
 {
 	static const char events[] = "id: e1\nretry: 250\ndata: \n\n" /* what it begins with */
 				     "id: e2\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/a\"}\n\n"
 				     "retry: 300\n\n";
 
-	(void)user;
+	(void)unused;
 	if (strncmp(request->head, "GET ", 4) != 0)
 		return mcp_mock_session(request);
 	(void)!(kit_mock_say(request->conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
