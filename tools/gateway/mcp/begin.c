@@ -131,12 +131,13 @@ void gw_mcp_call_list(struct gw_mcp_call *call)
 }
 
 /* A client for the call alone: what it shares with others is the upstream's to say. */
-static enum kolk_err open_own(struct gw_mcp_call *call, bool dialog)
+static enum kolk_err open_own(struct gw_mcp_call *call)
 {
 	struct kolk_mcp_client_options options = KOLK_INIT(kolk_mcp_client_options);
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct kolk_mcp_part can = call->message->meta_capabilities;
-	char *capabilities = dialog ? strndup(can.data, can.size) : NULL;
+	bool told = gw_mcp_dialog_told(call);
+	char *capabilities = told ? strndup(can.data, can.size) : NULL;
 	enum kolk_err err;
 
 	who.tenant = call->tenant[0] != '\0' ? call->tenant : NULL;
@@ -144,7 +145,7 @@ static enum kolk_err open_own(struct gw_mcp_call *call, bool dialog)
 	options.capabilities = capabilities;
 	err = gw_mcp_client_open(call, gw_mcp_calls(call->pool), &options, &call->own);
 	if (err == KOLK_OK)
-		gw_warm_use_call(call, dialog);
+		gw_warm_use_call(call, told);
 	free(capabilities);
 	return err;
 }
@@ -169,7 +170,7 @@ static void begin_alone(struct gw_mcp_call *call)
 		gw_mcp_subscribe(call);
 		return;
 	}
-	err = open_own(call, dialog);
+	err = open_own(call);
 	if (err == KOLK_OK) {
 		gw_mcp_call_list(call);
 		err = dialog && !gw_mcp_dialog_begin(call) ? KOLK_E_MEMORY : KOLK_OK;

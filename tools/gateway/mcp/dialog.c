@@ -65,11 +65,28 @@ static bool can(const struct gw_mcp_call *call, const char *capability)
 	return gw_json_member_of(call->message->meta_capabilities, capability).size > 0;
 }
 
-bool gw_mcp_dialog_wanted(const struct gw_mcp_call *call)
+static bool is_list(const char *method)
 {
-	return may_be_asked(call->message->method) && kolk_mcp_era(gw_mcp_calls(call->pool)) != KOLK_MCP_MODERN &&
+	return strcmp(method, "tools/list") == 0 || strcmp(method, "prompts/list") == 0 ||
+	       strcmp(method, "resources/list") == 0 || strcmp(method, "resources/templates/list") == 0;
+}
+
+/* By a server with sessions, in one that is this client's alone. */
+static bool can_be_asked(const struct gw_mcp_call *call)
+{
+	return kolk_mcp_era(gw_mcp_calls(call->pool)) != KOLK_MCP_MODERN &&
 	       call->pool->options.sharing != KOLK_MCP_MULTIPLEXED &&
 	       (can(call, "elicitation") || can(call, "sampling") || can(call, "roots"));
+}
+
+bool gw_mcp_dialog_wanted(const struct gw_mcp_call *call)
+{
+	return may_be_asked(call->message->method) && can_be_asked(call);
+}
+
+bool gw_mcp_dialog_told(const struct gw_mcp_call *call)
+{
+	return (may_be_asked(call->message->method) || is_list(call->message->method)) && can_be_asked(call);
 }
 
 static void on_request_timer(struct kolk_timer *timer, void *user)

@@ -67,9 +67,11 @@ struct gw_mcp_dialog {
 
 /* ---- dialog.c */
 
-/* Whether its server may be asked on its client's behalf: then its session is made with the
- * client's capabilities. */
+/* Whether its server may ask its client. */
 bool gw_mcp_dialog_wanted(const struct gw_mcp_call *call);
+/* Whether its session is made with its client's capabilities: that of such a call, and that of a list,
+ * which may hang on what the client of a later call can be asked. */
+bool gw_mcp_dialog_told(const struct gw_mcp_call *call);
 /* Before it is sent. False = no memory. */
 bool gw_mcp_dialog_begin(struct gw_mcp_call *call);
 /* It was refused. */
