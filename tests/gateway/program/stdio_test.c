@@ -70,8 +70,8 @@ static bool launch(const char *route)
 	return tap_check(client.pid > 0, "it is started", __FILE__, __LINE__);
 }
 
-/* versions, and more, of the server; mcp: options of the pool. */
-static bool begin(const struct mcp_options *o, const char *mcp, const char *route)
+/* versions, and more, of the server; mcp: options of the pool; path: of the client's route. */
+static bool begin_at(const char *path, const struct mcp_options *o, const char *mcp, const char *route)
 {
 	char pool[512];
 
@@ -79,7 +79,12 @@ static bool begin(const struct mcp_options *o, const char *mcp, const char *rout
 	if (client.server == NULL)
 		return FAILED("there is a server");
 	snprintf(pool, sizeof pool, "address: \"%s\", mcp: {%s}", mcp_fixture_address(client.server), mcp);
-	return write_config(pool, route) && launch("/mcp");
+	return write_config(pool, route) && launch(path);
+}
+
+static bool begin(const struct mcp_options *o, const char *mcp, const char *route)
+{
+	return begin_at("/mcp", o, mcp, route);
 }
 
 static bool begin_child(const char *versions, const char *mcp)
@@ -330,6 +335,25 @@ static void test_kept(void)
 	end(0);
 }
 
+/* So it is where a list is made of those of several servers. */
+static void test_kept_of_several(void)
+{
+	static const char list[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{"
+				   "\"a\":1" META("") "}}";
+	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2026-07-28", .ttl = 3600000,
+				 .private = 1 };
+	uint64_t asked;
+
+	MUST(begin_at("/all", &o, "era: modern", ""));
+	CHECK(say(list) && hears("\"id\":1,\"result\"") && has("\"ttlMs\":3600000") &&
+	      has("\"name\":\"b_echo\""));
+	asked = number(MCP_N_requests);
+	CHECK(say(list) && hears("\"id\":1,\"result\"") && has("\"ttlMs\":35") &&
+	      has("\"cacheScope\":\"private\"") && has("\"name\":\"b_echo\""));
+	CHECK(number(MCP_N_requests) == asked);
+	end(0);
+}
+
 /* The other two cells: one side has sessions, the other has none. */
 static void test_eras(void)
 {
@@ -504,6 +528,7 @@ static const struct tap_test tests[] = {
 	{ "several servers at once", test_federation },
 	{ "a client without sessions", test_modern },
 	{ "what the server says may be kept", test_kept },
+	{ "what several servers say may be kept", test_kept_of_several },
 	{ "client and server of different eras", test_eras },
 	{ "lines that are no messages, or too long", test_bad_lines },
 	{ "the input ends while calls run", test_end_while_calls_run },
