@@ -288,28 +288,55 @@ static void test_reloads(void)
 	dns_end(&program, &servers);
 }
 
-/* ---- the end */
+/* ---- what a reload waits for */
 
-/* A reload that waits for a name whose servers are silent does not hold the end up. Each of them is given
- * 3 s. */
+/* Ten name servers that are silent, each of which is given 3 s: for a name of a reload. */
+static bool configure_silent(struct program *program, const struct dns_servers *servers,
+			     struct dns_server *silent)
+{
+	char pools[1024], where[300] = "";
+
+	if (!dns_server_open(silent))
+		return false;
+	dns_server_lock(silent);
+	silent->silent = true;
+	dns_server_unlock(silent);
+	for (int i = 0; i < 10; i++)
+		snprintf(where + strlen(where), sizeof where - strlen(where), "%s%s",
+			 i > 0 ? "," : "", silent->where);
+	snprintf(pools, sizeof pools,
+		 "  - {name: api, protocol: http, address: \"api.test:%u\", name_servers: \"%s\"}\n"
+		 "admin: {listen: \"unix:%s\"}\n", kit_mock_port(servers->mock), where, servers->socket);
+	return CHECK(program_configure(program, pools, DNS_ROUTES DNS_BALANCER("dns: {start_timeout: 60s}")));
+}
+
+/* The admin server, which waits with it, answers again long before the name would have. */
+static void test_waits_2_s(void)
+{
+	static struct dns_servers servers;
+	static struct dns_server silent;
+	char request[192], text[PROGRAM_TEXT];
+	struct program program;
+
+	MUST(dns_begin(&program, &servers, "1", DNS_ROUTES DNS_PLAIN) &&
+	     configure_silent(&program, &servers, &silent));
+	snprintf(request, sizeof request, "/api/config --unix-socket %s -X PUT "
+		 "-H 'Content-Type: application/json' -d '{}'", servers.socket);
+	CHECK(program_curl(&program, request, text) == 0 && strstr(text, "in force") != NULL);
+	CHECK(dns_status_has(&program, &servers, "\"rounds\":0,")); /* its first one goes on */
+	dns_end(&program, &servers);
+	dns_server_close(&silent);
+}
+
+/* A reload that waits for a name does not hold the end up. */
 static void test_ends_while_it_waits(void)
 {
 	static struct dns_servers servers;
 	static struct dns_server silent;
 	struct program program;
-	char pools[1024], where[300] = "";
 
-	MUST(dns_begin(&program, &servers, "1", DNS_ROUTES DNS_PLAIN) && dns_server_open(&silent));
-	dns_server_lock(&silent);
-	silent.silent = true;
-	dns_server_unlock(&silent);
-	for (int i = 0; i < 10; i++)
-		snprintf(where + strlen(where), sizeof where - strlen(where), "%s%s",
-			 i > 0 ? "," : "", silent.where);
-	snprintf(pools, sizeof pools,
-		 "  - {name: api, protocol: http, address: \"api.test:%u\", name_servers: \"%s\"}\n"
-		 "admin: {listen: \"unix:%s\"}\n", kit_mock_port(servers.mock), where, servers.socket);
-	CHECK(program_configure(&program, pools, DNS_ROUTES DNS_BALANCER("dns: {start_timeout: 60s}")));
+	MUST(dns_begin(&program, &servers, "1", DNS_ROUTES DNS_PLAIN) &&
+	     configure_silent(&program, &servers, &silent));
 	kill(program.pid, SIGHUP);
 	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&silent.questions) > 0));
 	dns_end(&program, &servers);
@@ -326,6 +353,7 @@ static const struct tap_test tests[] = {
 	{ "an address without a pool is not counted as a member", test_no_pool },
 	{ "an address of IPv4 in both families is one member", test_mapped },
 	{ "reloads while a name changes lose no request", test_reloads },
+	{ "a reload waits for a name for 2 s", test_waits_2_s },
 	{ "a reload that waits for a name does not hold the end up", test_ends_while_it_waits },
 };
 TAP_TESTS(dns_change, tests);

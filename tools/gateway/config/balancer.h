@@ -31,6 +31,9 @@ enum { GW_DNS_MEMBERS = 64 };
 #define GW_DNS_TTL_MIN_NS KOLK_S_NS
 #define GW_DNS_TTL_MAX_NS (60 * KOLK_S_NS)
 #define GW_DNS_START_NS (5 * KOLK_S_NS)
+/* A reload waits no longer: the admin server, which may be what it runs on, answers nothing meanwhile, and
+ * its other actions take no longer either. */
+#define GW_DNS_RELOAD_NS (2 * KOLK_S_NS)
 
 /* An item of `members` of a balancer. */
 struct gw_member_options {

@@ -78,7 +78,8 @@ static const struct kolk_option balancer_rows[] = {
 			"get 503 until it does")
 	KOLK_OPTION_ROW(uint64_t, dns_start_timeout_ns, DURATION, 0, GW_DNS_START_NS, KOLK_MS_NS,
 			60 * KOLK_S_NS, "dns.start_timeout", NULL, NULL, NULL,
-			"how long the start, or a reload, waits for the first answer of a new name")
+			"how long the start waits for the first answer of a new name; a reload as well, "
+			"but 2s at most")
 };
 const struct kolk_option_table gw_balancer_rows =
 	KOLK_OPTION_TABLE("balancers", balancer_rows);

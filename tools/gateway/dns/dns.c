@@ -272,13 +272,20 @@ static bool await_some(struct gw_dns *dns, struct timespec deadline)
 	       memcmp(&until, &deadline, sizeof until) != 0;
 }
 
+/* Of a name. With names in force it is a reload. */
+static uint64_t patience_ns(const struct gw_dns *dns, const struct gw_balancer_options *options)
+{
+	const uint64_t start_ns = or(options->dns_start_timeout_ns, GW_DNS_START_NS);
+
+	return dns->in_force != NULL && start_ns > GW_DNS_RELOAD_NS ? GW_DNS_RELOAD_NS : start_ns;
+}
+
 /* Until it is known, or its time is up. False = it does not resolve, and has to. */
 static bool await(struct gw_dns_name *name, const struct gw_balancer_options *options,
 		  struct timespec begin, struct kolk_config_error *error)
 {
-	const struct timespec deadline =
-		later(begin, or(options->dns_start_timeout_ns, GW_DNS_START_NS));
 	struct gw_dns *dns = name->dns;
+	const struct timespec deadline = later(begin, patience_ns(dns, options));
 	bool fails;
 
 	pthread_mutex_lock(&dns->lock);
