@@ -108,6 +108,7 @@ static void all_of_it_arrives(void **state)
 		"  warm_pairs_max: 50\n"
 		"  warm_rate: 5\n"
 		"  warm_interval: 1m\n"
+		"  warm_half_life: 2h\n"
 		"  server: {streams_max: 9, body_bytes_max: 1MiB}\n"
 		"  routes:\n"
 		"  - match: {host: API.example.com, path: /a, methods: [GET], header: 'X-Kind:  b c'}\n"
@@ -157,6 +158,7 @@ static void all_of_it_arrives(void **state)
 	assert_int_equal(c->warm.pairs_max, 50);
 	assert_int_equal(c->warm.rate, 5);
 	assert_int_equal(c->warm.interval_ns, 60 * KOLK_S_NS);
+	assert_int_equal(c->warm.half_life_ns, 7200 * KOLK_S_NS);
 	assert_non_null(c->pools);
 	assert_non_null(c->tenants);
 	assert_int_equal(c->routes[0].identity, gw_rate_identity(&c->routes[0]));
@@ -249,10 +251,10 @@ static void options_for_life_are_compared(void **state)
 		{ "  listen: [{address: '0.0.0.0:0', streams_max: 3, proxy_protocol: true}, "
 		  "{address: 'unix:/x', unix_mode: '0600', unix_owner: root}]\n" ROUTES
 		  "  server: {header_timeout: 3s}\n  access_log: {path: \"-\"}\n"
-		  "  warm_state_file: /x\n  warm_rate: 3\n",
+		  "  warm_state_file: /x\n  warm_rate: 3\n  warm_half_life: 1h\n",
 		  "streams_max of listen 1, proxy_protocol of listen 1, unix_owner of listen 2, "
 		  "unix_mode of listen 2, header_timeout of server, path of access_log, "
-		  "warm_state_file, warm_rate" },
+		  "warm_state_file, warm_rate, warm_half_life" },
 	};
 	char message[300], changes[400], *before, *after;
 	struct gw_config *config = load(first, message, sizeof message);

@@ -264,7 +264,18 @@ static void test_another_client(void)
 	close_place(&place);
 }
 
-/* Sessions that each client has alone cannot be made ahead: none is. */
+/* ---- sessions that each client has alone: mcp.isolation is `session` unless it says otherwise */
+
+/* They wait, each for its own. */
+static bool waits(const struct place *place, int number)
+{
+	char wanted[64];
+
+	snprintf(wanted, sizeof wanted, "\nkolk_gateway_warm_waiting %d\n", number);
+	return says(place, "/metrics", wanted);
+}
+
+/* The one of a frequent user is made before the first request, is given once, and to no other one. */
 static void test_alone(void)
 {
 	struct place place = { .mcp = "era: legacy" };
@@ -274,8 +285,128 @@ static void test_alone(void)
 	MUST(begin(&place));
 	work(&place, "alice");
 	MUST(end(&place));
-	CHECK(strstr(state_of(&place), "\"kind\":\"connection\"") != NULL);
-	CHECK(strstr(text, "desk") == NULL);
+	CHECK(created(&place) == 1);
+	CHECK(strstr(state_of(&place), "\"kind\":\"session\"") != NULL && strstr(text, "desk") != NULL);
+	MUST(begin(&place));
+	CHECK(is_made(&place, 1) && waits(&place, 1) && created(&place) == 2);
+	work(&place, "bob");
+	CHECK(created(&place) == 3);
+	CHECK(ask(&place, "alice", "", INITIALIZE("another desk")) == 200);
+	CHECK(created(&place) == 4 && waits(&place, 1));
+	work(&place, "alice");
+	CHECK(created(&place) == 4 && waits(&place, 0));
+	CHECK(says(&place, "/api/pool-status", "\"waiting\":0,\"taken\":1,\"unused\":0,"));
+	work(&place, "alice");
+	CHECK(created(&place) == 5);
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* They wait on the loops where they were made, and their clients come on whichever. */
+static void test_alone_of_many(void)
+{
+	struct place place = { .mcp = "era: legacy" };
+	struct mcp_options o = { .listen = NULL };
+	char name[16];
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	for (int i = 0; i < 24; i++) {
+		snprintf(name, sizeof name, "user%d", i);
+		work(&place, name);
+	}
+	MUST(end(&place));
+	MUST(begin(&place));
+	CHECK(is_made(&place, 24) && waits(&place, 24) && created(&place) == 48);
+	for (int i = 0; i < 24; i++) {
+		snprintf(name, sizeof name, "user%d", i);
+		work(&place, name);
+		CHECK(created(&place) == 48);
+	}
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* The client's session, and so those with its servers, is on the loop where one waits. */
+static void test_alone_in_federation(void)
+{
+	struct place place = {
+		.mcp = "era: legacy",
+		.routes = "    - {match: {path: /mcp}, federation: [{pool: tools}]}\n" };
+	struct mcp_options o = { .listen = NULL };
+	char name[16];
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	for (int i = 0; i < 8; i++) {
+		snprintf(name, sizeof name, "user%d", i);
+		work_federated(&place, name);
+	}
+	MUST(end(&place));
+	MUST(begin(&place));
+	CHECK(is_made(&place, 8) && waits(&place, 8) && created(&place) == 16);
+	for (int i = 0; i < 8; i++) {
+		snprintf(name, sizeof name, "user%d", i);
+		work_federated(&place, name);
+		CHECK(created(&place) == 16);
+	}
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* The pool ended it meanwhile: its client gets another one, and does not see it. */
+static void test_alone_evicted(void)
+{
+	struct place place = { .mcp = "era: legacy" };
+	struct mcp_options o = { .listen = NULL };
+	char evict[256];
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	work(&place, "alice");
+	MUST(end(&place));
+	MUST(begin(&place));
+	CHECK(is_made(&place, 1) && waits(&place, 1));
+	snprintf(evict, sizeof evict, "/api/evict --unix-socket %s -H 'Content-Type: application/json' "
+		 "-d '{\"pool\":\"tools.mcp\"}'", place.admin);
+	CHECK(program_curl(&place.program, evict, text) == 0 && strstr(text, "outdated") != NULL);
+	CHECK(WITHIN_MS(10000, mcp_fixture_number(place.server, MCP_N_sessions_open) == 0));
+	work(&place, "alice");
+	CHECK(created(&place) == 3);
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* Its client does not come for as long as a session may be idle. */
+static void test_alone_over(void)
+{
+	struct place place = { .mcp = "era: legacy, idle_timeout: 1s" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	work(&place, "alice");
+	MUST(end(&place));
+	MUST(begin(&place));
+	CHECK(is_made(&place, 1));
+	CHECK(says(&place, "/api/pool-status", "\"waiting\":0,\"taken\":0,\"unused\":1,"));
+	CHECK(WITHIN_MS(10000, mcp_fixture_number(place.server, MCP_N_sessions_open) == 0));
+	work(&place, "alice");
+	CHECK(created(&place) == 3);
+	MUST(end(&place));
+	close_place(&place);
+}
+
+/* It is used once, and held until then: the pool could not end it to make room. */
+static void test_virgin(void)
+{
+	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: virgin" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	work(&place, "alice");
+	MUST(end(&place));
 	MUST(begin(&place));
 	CHECK(is_made(&place, 1) && created(&place) == 1); /* a connection */
 	work(&place, "alice");
@@ -319,6 +450,7 @@ static void test_token(void)
 
 /* ---- connections */
 
+/* Of version 1, whose uses have no time. */
 #define STATE(pairs) "{\"kolk-gateway\":\"warm state\",\"version\":1,\"pairs\":[" pairs "]}"
 #define CONNECTION(pool) \
 	"{\"kind\":\"connection\",\"uses\":3,\"pool\":\"" pool "\",\"tenant\":\"alice\"}"
@@ -414,24 +546,50 @@ static void test_bad_files(void)
 	is_not_taken("root:x:0:0:root:/root:/bin/sh\n", "it is damaged");
 	is_not_taken("{\"kolk-gateway\":\"warm state\",\"version\":1,\"pairs\":[{", "it is damaged");
 	is_not_taken("{\"name\":\"a package\"}", "it is no state of kolk-gateway");
-	is_not_taken("{\"kolk-gateway\":\"warm state\",\"version\":2,\"pairs\":[]}",
+	is_not_taken("{\"kolk-gateway\":\"warm state\",\"version\":3,\"pairs\":[]}",
 		     "it is of another version");
 }
 
-/* What cannot be written is told once, and costs nothing else. */
+/* What cannot be written is told at the start, once, and costs nothing else. */
 static void test_no_place(void)
 {
+	static const char told[] = "cannot be written: No such file or directory";
 	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive",
 			       .more = "  warm_interval: 1s\n" };
 	struct mcp_options o = { .listen = NULL };
+	const char *first;
 
 	MUST(open_place(&place, &o));
 	snprintf(place.state, sizeof place.state, "%s/none/state", place.directory);
 	MUST(begin(&place));
+	CHECK(program_says(&place.program, told));
+	CHECK(says(&place, "/api/pool-status", "\"writes\":0,\"writeFailures\":0,"
+		   "\"error\":\"No such file or directory\""));
 	work(&place, "alice");
-	CHECK(program_says(&place.program, "cannot be written: No such file or directory"));
-	work(&place, "alice");
+	CHECK(says(&place, "/metrics", "\nkolk_gateway_warm_writes_total{outcome=\"failed\"} 2\n"));
 	MUST(end(&place));
+	first = strstr(place.program.said, told);
+	CHECK(first != NULL && strstr(first + 1, told) == NULL);
+	close_place(&place);
+}
+
+/* Uses age by time. Whoever is still there counts as somebody who has just come. */
+static void test_long_session(void)
+{
+	struct place place = { .mcp = "era: legacy",
+			       .more = "  warm_interval: 1s\n  warm_half_life: 1s\n" };
+	struct mcp_options o = { .listen = NULL };
+
+	MUST(open_place(&place, &o));
+	MUST(begin(&place));
+	CHECK(ask(&place, "alice", "", INITIALIZE("desk")) == 200); /* and does not end it */
+	work(&place, "bob");
+	CHECK(WITHIN_MS(10000, strstr(state_of(&place), "bob") != NULL));
+	CHECK(strstr(text, "alice") != NULL);
+	CHECK(WITHIN_MS(20000, strstr(state_of(&place), "bob") == NULL && text[0] != '\0'));
+	CHECK(strstr(text, "alice") != NULL);
+	MUST(end(&place));
+	CHECK(strstr(state_of(&place), "alice") != NULL);
 	close_place(&place);
 }
 
@@ -442,11 +600,17 @@ static const struct tap_test tests[] = {
 	{ "so is one for requests that stand for themselves", test_calls },
 	{ "so is one with a server of several behind a route", test_federation },
 	{ "what was made ahead is not another client's", test_another_client },
-	{ "sessions that each client has alone are not made ahead", test_alone },
+	{ "one that a client has alone is made, for such a client, once", test_alone },
+	{ "it is found from whichever loop", test_alone_of_many },
+	{ "it is so with a server of several behind a route", test_alone_in_federation },
+	{ "that the pool ended it meanwhile is not seen", test_alone_evicted },
+	{ "it does not wait for ever", test_alone_over },
+	{ "a session that is used once is not made ahead", test_virgin },
 	{ "the token is the one that is configured, and not in the state", test_token },
 	{ "a connection of a frequent user is dialled before the first request", test_connections },
 	{ "the end does not wait for what is being made", test_end_while_it_is_made },
 	{ "the state is written from time to time", test_written_meanwhile },
+	{ "a session that is open counts for as long as it is", test_long_session },
 	{ "a file that is damaged or something else is left alone", test_bad_files },
 	{ "a file that cannot be written is told of", test_no_place },
 };

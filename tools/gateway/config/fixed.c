@@ -68,6 +68,7 @@ char *gw_config_fixed(const struct gw_config *config)
 	fprintf(to, "warm_pairs_max%c%u%c", 0, config->warm.pairs_max, 0);
 	fprintf(to, "warm_rate%c%u%c", 0, config->warm.rate, 0);
 	fprintf(to, "warm_interval%c%llu%c", 0, (unsigned long long)config->warm.interval_ns, 0);
+	fprintf(to, "warm_half_life%c%llu%c", 0, (unsigned long long)config->warm.half_life_ns, 0);
 	fputc(0, to);
 	if (fclose(to) == 0)
 		return text;

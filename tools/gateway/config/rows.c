@@ -102,6 +102,10 @@ static const struct kolk_option file_rows[] = {
 			NULL, "sessions and connections that are begun in a second, 16 at a time")
 	KOLK_OPTION_ROW(uint64_t, config.warm.interval_ns, DURATION, 0, 300 * KOLK_S_NS, KOLK_S_NS,
 			DAY, "warm_interval", NULL, NULL, NULL, "from one write to the next")
+	KOLK_OPTION_ROW(uint64_t, config.warm.half_life_ns, DURATION, 0, DAY, KOLK_S_NS, 365 * DAY,
+			"warm_half_life", NULL, NULL, NULL,
+			"what a use counts halves in this time: a tenant who was there once is forgotten "
+			"after three of them")
 	KOLK_OPTION_ROW(uint32_t, config.tenants_options.from, WORD, 0, 0, 0, 0, "tenants.from", froms,
 			"none, bearer, header, client_certificate, jwt", NULL, "")
 	KOLK_OPTION_ROW(text, config.tenants_options.file, TEXT, 0, 0, 1, PATH, "tenants.file", NULL,

@@ -19,6 +19,7 @@ void gw_warm_check(struct gw_check *c)
 	needs_file(c, "warm_pairs_max", o->pairs_max != 0);
 	needs_file(c, "warm_rate", o->rate != 0);
 	needs_file(c, "warm_interval", o->interval_ns != 0);
+	needs_file(c, "warm_half_life", o->half_life_ns != 0);
 	if (o->state_file != NULL && o->state_file[strlen(o->state_file) - 1] == '/')
 		gw_wrong(c, kolk_config_place(c->file->place, "warm_state_file"),
 			 "write warm_state_file: /var/lib/kolk/warm",

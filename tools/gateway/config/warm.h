@@ -10,6 +10,7 @@ struct gw_warm_options {
 	uint32_t pairs_max;     /* of tenants and upstreams; 0 = 1000 */
 	uint32_t rate;          /* made ahead in a second; 0 = 20 */
 	uint64_t interval_ns;   /* the file is written; 0 = 5 min */
+	uint64_t half_life_ns;  /* a use counts half after it; 0 = 1 d */
 };
 
 #endif

@@ -415,6 +415,8 @@ static void on_end(void *user, struct kolk_mcp_call *back, const struct kolk_mcp
 	gw_mcp_cached_keep(call, result);
 	if (result->err == KOLK_E_AUTH && call->pool->tokens != NULL && gw_mcp_call_reopen(call))
 		return;
+	if (gw_mcp_call_renew(call, result))
+		return;
 	if (is_discovery_refused(call, result))
 		gw_mcp_call_discover(call);
 	else if (result->err == KOLK_E_SERVER && gw_mcp_is_subscription_legacy(call))

@@ -89,7 +89,7 @@ static void begin_session(struct gw_mcp_call *call)
 		return;
 	}
 	if (session->adapted == NULL)
-		gw_warm_use_session(call);
+		session->warm = gw_warm_session_begin(call);
 	gw_mcp_session_add(session, call);
 	gw_mcp_call_start(call);
 }
@@ -181,6 +181,23 @@ static void begin_alone(struct gw_mcp_call *call)
 		gw_mcp_call_start(call);
 }
 
+static void begin_session_again(struct gw_mcp_call *call)
+{
+	call->reopened = true;
+	gw_mcp_session_close(call->session);
+	gw_mcp_session_remove(call);
+	begin_session(call);
+}
+
+bool gw_mcp_call_renew(struct gw_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	if (call->kind != GW_MCP_INITIALIZE || result->lost == 0 || call->reopened ||
+	    call->session == NULL || !call->session->ahead)
+		return false;
+	begin_session_again(call);
+	return true;
+}
+
 bool gw_mcp_call_reopen(struct gw_mcp_call *call)
 {
 	struct gw_mcp_session *session = call->session;
@@ -196,12 +213,10 @@ bool gw_mcp_call_reopen(struct gw_mcp_call *call)
 			gw_mcp_call_refuse(call, 404, "there is no such session");
 		return true;
 	}
-	call->reopened = true;
 	if (session != NULL) {
-		gw_mcp_session_close(session);
-		gw_mcp_session_remove(call);
-		begin_session(call);
+		begin_session_again(call);
 	} else {
+		call->reopened = true;
 		gw_mcp_call_close_own(call);
 		begin_alone(call);
 	}

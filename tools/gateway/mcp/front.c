@@ -16,6 +16,7 @@
 #include "tools/gateway/mcp/modern.h"
 #include "tools/gateway/mcp/stdio.h"
 #include "tools/gateway/principal.h"
+#include "tools/gateway/warm/warm.h"
 
 static const char *field(const struct gw_exchange *x, const char *name)
 {
@@ -56,8 +57,7 @@ static bool is_among(const char *const *names, const char *authority)
 
 static bool is_this_machine(const char *address)
 {
-	return address[0] == '\0' || strncmp(address, "127.", 4) == 0 ||
-	       strcmp(address, "::1") == 0;
+	return address[0] == '\0' || strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
 }
 
 static bool is_host_good(const struct gw_exchange *x)
@@ -288,6 +288,8 @@ void gw_mcp_body_end(struct gw_exchange *x)
 		take_modern(x);
 		return;
 	}
+	if (call->kind == GW_MCP_INITIALIZE)
+		call->home = gw_warm_home_of(call);
 	if (call->kind == GW_MCP_INITIALIZE || find_session(x))
 		gw_mcp_call_give(call);
 }

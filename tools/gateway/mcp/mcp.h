@@ -134,7 +134,7 @@ struct gw_mcp_call {
 	struct kolk_timer comment;
 
 	/* Home's. */
-	bool begun, reopened;        /* reopened: begun once more, for another holder */
+	bool begun, reopened;        /* reopened: begun once more */
 	const struct gw_mcp_holder *holder; /* of own: as of a session */
 	bool discovers;              /* server/discover of a server with sessions: it asks initialize */
 	struct gw_mcp_session *session;

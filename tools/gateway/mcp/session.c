@@ -7,6 +7,7 @@
 #include "tools/gateway/mcp/adapt.h"
 #include "tools/gateway/mcp/client.h"
 #include "tools/gateway/mcp/federation.h"
+#include "tools/gateway/warm/warm.h"
 
 /* ---- made */
 
@@ -30,6 +31,22 @@ static char *copy(struct kolk_mcp_part part)
 	return part.size > 0 ? strndup(part.data, part.size) : NULL;
 }
 
+const char *gw_mcp_session_name(const struct gw_loop *loop, char name[GW_MCP_SESSION_NAME])
+{
+	snprintf(name, GW_MCP_SESSION_NAME, "%x.%llx", kolk_loop_index(loop->loop),
+		 (unsigned long long)++loop->mcp->generation);
+	return name;
+}
+
+/* One that was made before it came, for such a client of its tenant. */
+static bool take_client(struct gw_mcp_session *session, struct gw_mcp_call *call)
+{
+	session->client = call->adapts ? NULL : gw_warm_ahead_take(call);
+	session->ahead = session->client != NULL;
+	session->holder = call->holder;
+	return session->ahead;
+}
+
 /* What the client says of itself is what the server is told. A version that is not known: the
  * server's answer says which is. */
 static enum kolk_err open_client(struct gw_mcp_session *session, struct gw_mcp_call *call)
@@ -40,13 +57,12 @@ static enum kolk_err open_client(struct gw_mcp_session *session, struct gw_mcp_c
 	bool multiplexed = session->pool->options.sharing == KOLK_MCP_MULTIPLEXED;
 	char *capabilities = multiplexed ? NULL : copy(message->capabilities);
 	char *client_info = copy(message->client_info);
-	char name[24];
+	char name[GW_MCP_SESSION_NAME];
 	enum kolk_err err;
 
-	snprintf(name, sizeof name, "%x.%llx", kolk_loop_index(session->loop->loop),
-		 (unsigned long long)++session->loop->mcp->generation);
 	who.tenant = call->tenant[0] != '\0' ? call->tenant : NULL;
-	who.session = session->pool->options.isolation == KOLK_MCP_ISOLATION_SESSION ? name : NULL;
+	if (session->pool->options.isolation == KOLK_MCP_ISOLATION_SESSION)
+		who.session = gw_mcp_session_name(session->loop, name);
 	options.who = &who;
 	options.protocol_version = gw_mcp_version_asked(message);
 	options.capabilities = capabilities;
@@ -82,7 +98,7 @@ struct gw_mcp_session *gw_mcp_session_make(struct gw_mcp_call *call, enum kolk_e
 	session->loop = call->home;
 	session->pool = call->pool;
 	call->adapts = call->adapts || gw_mcp_is_stateless(call->pool);
-	*err = open_client(session, call);
+	*err = take_client(session, call) ? KOLK_OK : open_client(session, call);
 	if (*err == KOLK_OK && call->adapts && !gw_mcp_adapt(session))
 		*err = KOLK_E_MEMORY;
 	if (*err != KOLK_OK) {
@@ -147,6 +163,8 @@ void gw_mcp_session_close(struct gw_mcp_session *session)
 	}
 	session->retired = false; /* its last call does not close it once more */
 	gw_mcp_input_close(session);
+	gw_warm_session_end(session->loop, session->warm);
+	session->warm = NULL;
 	session->client = NULL;
 	if (session->federated != NULL)
 		gw_mcp_federated_close(session);

@@ -20,12 +20,19 @@ struct gw_mcp_session {
 	bool retired;                /* another's is now: it ends with its last call */
 	struct gw_mcp_adapted *adapted; /* its server has no sessions; NULL = it has */
 	struct gw_mcp_federated *federated; /* it is one with several servers, without `client`; NULL = not */
+	bool ahead;                  /* its client was made before it came (warm/ahead.c) */
+	struct gw_warm_pair *warm;   /* what it counts for; NULL = it is not counted */
 	bool in_federation;          /* its client has others beside it: what servers ask gets other ids */
 };
 
+/* Names them apart for the library, where each is alone. */
+enum { GW_MCP_SESSION_NAME = 24 };
+const char *gw_mcp_session_name(const struct gw_loop *loop, char name[GW_MCP_SESSION_NAME]);
 /* The version that its server is asked for; NULL = the library's. */
 const char *gw_mcp_version_asked(const struct kolk_mcp_envelope *message);
 struct gw_mcp_session *gw_mcp_session_make(struct gw_mcp_call *call, enum kolk_err *err);
+/* initialize found the session that was made ahead for it ended: begin again, once. Else false. */
+bool gw_mcp_call_renew(struct gw_mcp_call *call, const struct kolk_mcp_result *result);
 /* It gets an id. False = there are too many. */
 bool gw_mcp_session_enter(struct gw_mcp_session *session);
 /* NULL = there is none. */

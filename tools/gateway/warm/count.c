@@ -2,6 +2,10 @@
 /*
  * count.c - how often each pair was used, in bounded memory.
  *
+ * Uses age: one that was a half-life ago counts half. A pair has the sum of them as it was at the time
+ * of the last one, and is worth what is left of it whenever that is asked; so it makes no difference how
+ * often it is. A session is a use of the time at which it was open last: while it is, of now.
+ *
  * Space-Saving (Metwally, Agrawal, El Abbadi, 2005): when all places are taken, a new pair takes that
  * of a pair with few uses, and begins with these and one more, so that what is used often enough
  * stays. Of all pairs the least used one would be the one to go; here it is the least used of LOOK
@@ -9,6 +13,7 @@
  * an index place with more than CHAIN_MAX pairs, which only names that were chosen for it can have,
  * takes no other.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -21,16 +26,17 @@ struct gw_warm_count {
 	struct gw_warm_pair **pairs;  /* `used` of them */
 	struct gw_warm_pair **index;  /* by hash: a power of two, at least `max` */
 	uint32_t used, max, mask, hand;
-	uint64_t seed;
+	uint64_t seed, half_life_s;
 };
 
-struct gw_warm_count *gw_warm_count_make(uint32_t pairs_max)
+struct gw_warm_count *gw_warm_count_make(uint32_t pairs_max, uint64_t half_life_s)
 {
 	struct gw_warm_count *count = calloc(1, sizeof *count);
 
 	if (count == NULL)
 		return NULL;
 	count->max = pairs_max;
+	count->half_life_s = half_life_s;
 	while (count->mask < pairs_max)
 		count->mask = 2 * count->mask + 1;
 	count->pairs = calloc(pairs_max, sizeof(struct gw_warm_pair *));
@@ -68,7 +74,7 @@ static bool is_valid(const struct gw_warm_use *use)
 	       texts[GW_WARM_CLIENT_INFO].size <= GW_WARM_PROFILE_MAX;
 }
 
-struct gw_warm_pair *gw_warm_pair_make(const struct gw_warm_use *use, uint64_t uses)
+struct gw_warm_pair *gw_warm_pair_make(const struct gw_warm_use *use, double uses)
 {
 	struct gw_warm_pair *pair;
 	size_t size = GW_WARM_TEXTS;
@@ -102,10 +108,21 @@ const char *gw_warm_pair_text(const struct gw_warm_pair *pair, enum gw_warm_text
 	return at;
 }
 
-/* FNV-1a (Fowler, Noll, Vo), from a random begin. */
-static uint64_t hash_of(const struct gw_warm_count *count, const struct gw_warm_use *use)
+void gw_warm_pair_use(const struct gw_warm_pair *pair, struct gw_warm_use *use)
 {
-	uint64_t hash = count->seed ^ (uint64_t)use->kind;
+	const char *at = pair->text;
+
+	use->kind = (enum gw_warm_kind)pair->kind;
+	for (int i = 0; i < GW_WARM_TEXTS; i++) {
+		use->texts[i] = (struct kolk_mcp_part){ at, strlen(at) };
+		at += use->texts[i].size + 1;
+	}
+}
+
+/* FNV-1a (Fowler, Noll, Vo), from a random begin. */
+uint64_t gw_warm_hash(const struct gw_warm_use *use, uint64_t seed)
+{
+	uint64_t hash = seed ^ (uint64_t)use->kind;
 
 	for (int i = 0; i < GW_WARM_TEXTS; i++) {
 		for (size_t j = 0; j < use->texts[i].size; j++)
@@ -115,7 +132,7 @@ static uint64_t hash_of(const struct gw_warm_count *count, const struct gw_warm_
 	return hash ^ hash >> 32;
 }
 
-static bool is_of(const struct gw_warm_pair *pair, const struct gw_warm_use *use)
+bool gw_warm_pair_is(const struct gw_warm_pair *pair, const struct gw_warm_use *use)
 {
 	const char *at = pair->text;
 
@@ -132,94 +149,133 @@ static bool is_of(const struct gw_warm_pair *pair, const struct gw_warm_use *use
 	return true;
 }
 
+double gw_warm_aged(double uses, uint64_t age_s, uint64_t half_life_s)
+{
+	return age_s == 0 ? uses : uses * exp2(-(double)age_s / (double)half_life_s);
+}
+
 /* ---- uses */
+
+/* All of a pair, at a time. */
+static double uses_of(const struct gw_warm_count *count, const struct gw_warm_pair *pair,
+		      uint64_t now_s)
+{
+	const uint64_t age_s = now_s > pair->at_s ? now_s - pair->at_s : 0;
+
+	return gw_warm_aged(pair->uses, age_s, count->half_life_s) + pair->open;
+}
 
 static struct gw_warm_pair **place(const struct gw_warm_count *count, uint64_t hash)
 {
 	return &count->index[hash & count->mask];
 }
 
-static void unlink_pair(struct gw_warm_count *count, const struct gw_warm_pair *pair)
+/* The sessions that are open with it keep it. */
+static void forget(struct gw_warm_count *count, struct gw_warm_pair *pair)
 {
 	struct gw_warm_pair **at = place(count, pair->hash);
 
 	while (*at != pair)
 		at = &(*at)->next;
 	*at = pair->next;
+	pair->forgotten = true;
+	if (pair->open == 0)
+		free(pair);
 }
 
 /* The one to go, of those that follow the hand. */
-static uint32_t victim(struct gw_warm_count *count)
+static uint32_t victim(struct gw_warm_count *count, uint64_t now_s)
 {
 	uint32_t best = count->hand;
+	double least = INFINITY;
 
 	for (uint32_t i = 0; i < LOOK; i++) {
-		if (count->pairs[count->hand]->uses < count->pairs[best]->uses)
+		const double uses = uses_of(count, count->pairs[count->hand], now_s);
+
+		if (uses < least)
 			best = count->hand;
+		least = uses < least ? uses : least;
 		count->hand = (count->hand + 1) % count->max;
 	}
 	return best;
 }
 
-static void add(struct gw_warm_count *count, const struct gw_warm_use *use, uint64_t hash)
+static struct gw_warm_pair *add(struct gw_warm_count *count, const struct gw_warm_use *use,
+				uint64_t hash, uint64_t now_s)
 {
-	struct gw_warm_pair *pair = gw_warm_pair_make(use, 1);
+	struct gw_warm_pair *pair = gw_warm_pair_make(use, 0);
 	uint32_t at = count->used;
 
 	if (pair == NULL)
-		return;
+		return NULL;
 	if (count->used == count->max) {
-		at = victim(count);
-		pair->uses = count->pairs[at]->uses + 1;
-		unlink_pair(count, count->pairs[at]);
-		free(count->pairs[at]);
+		at = victim(count, now_s);
+		pair->uses = uses_of(count, count->pairs[at], now_s);
+		forget(count, count->pairs[at]);
 	} else {
 		count->used++;
 	}
 	count->pairs[at] = pair;
+	pair->at_s = now_s;
 	pair->hash = hash;
 	pair->next = *place(count, hash);
 	*place(count, hash) = pair;
+	return pair;
 }
 
-void gw_warm_count_use(struct gw_warm_count *count, const struct gw_warm_use *use)
+/* Found or made; NULL = it is not counted. */
+static struct gw_warm_pair *pair_of(struct gw_warm_count *count, const struct gw_warm_use *use,
+				    uint64_t now_s)
 {
-	uint64_t hash = hash_of(count, use);
+	uint64_t hash = gw_warm_hash(use, count->seed);
 	struct gw_warm_pair *pair = *place(count, hash);
 	int seen = 0;
 
-	while (pair != NULL && (pair->hash != hash || !is_of(pair, use))) {
+	while (pair != NULL && (pair->hash != hash || !gw_warm_pair_is(pair, use))) {
 		if (++seen == CHAIN_MAX)
-			return;
+			return NULL;
 		pair = pair->next;
 	}
-	if (pair != NULL)
-		pair->uses++;
-	else
-		add(count, use, hash);
+	return pair != NULL ? pair : add(count, use, hash, now_s);
 }
 
-void gw_warm_count_show(const struct gw_warm_count *count, gw_warm_pair_fn *show, void *user)
+/* One more, at this time. */
+static void use_once(const struct gw_warm_count *count, struct gw_warm_pair *pair, uint64_t now_s)
+{
+	pair->uses = uses_of(count, pair, now_s) - pair->open + 1;
+	pair->at_s = now_s > pair->at_s ? now_s : pair->at_s;
+}
+
+void gw_warm_count_use(struct gw_warm_count *count, const struct gw_warm_use *use, uint64_t now_s)
+{
+	struct gw_warm_pair *pair = pair_of(count, use, now_s);
+
+	if (pair != NULL)
+		use_once(count, pair, now_s);
+}
+
+struct gw_warm_pair *gw_warm_count_open(struct gw_warm_count *count, const struct gw_warm_use *use,
+					uint64_t now_s)
+{
+	struct gw_warm_pair *pair = pair_of(count, use, now_s);
+
+	if (pair != NULL)
+		pair->open++;
+	return pair;
+}
+
+void gw_warm_count_close(struct gw_warm_count *count, struct gw_warm_pair *pair, uint64_t now_s)
+{
+	pair->open--;
+	if (!pair->forgotten)
+		use_once(count, pair, now_s);
+	else if (pair->open == 0)
+		free(pair);
+}
+
+void gw_warm_count_show(const struct gw_warm_count *count, uint64_t now_s, gw_warm_pair_fn *show,
+			void *user)
 {
 	for (uint32_t i = 0; i < count->used; i++)
-		show(user, count->pairs[i]);
-}
-
-void gw_warm_count_halve(struct gw_warm_count *count)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < count->used; i++) {
-		struct gw_warm_pair *pair = count->pairs[i];
-
-		pair->uses /= 2;
-		if (pair->uses > 0) {
-			count->pairs[kept++] = pair;
-			continue;
-		}
-		unlink_pair(count, pair);
-		free(pair);
-	}
-	count->used = kept;
-	count->hand = 0;
+		show(user, count->pairs[i], uses_of(count, count->pairs[i], now_s));
 }

@@ -2,9 +2,11 @@
 /*
  * file.c - the file of a warm start: JSON, written beside its place and moved there.
  *
- *   {"kolk-gateway": "warm state", "version": 1, "pairs": [
- *     {"kind": "session", "pool": "github", "tenant": "alice", "uses": 12,
+ *   {"kolk-gateway": "warm state", "version": 2, "time": 1795000000, "pairs": [
+ *     {"kind": "session", "pool": "github", "tenant": "alice", "uses": 11.5,
  *      "protocolVersion": "2025-11-25", "capabilities": "{}", "clientInfo": "{...}"}]}
+ *
+ * Uses are as of that time (s since 1970). Version 1 had none; it is read, too.
  *
  * Texts of a client are kept as it wrote them: byte for byte they are what its sessions are told
  * apart by. A file without the mark, or with a pair that is none, is not taken, and not written over.
@@ -24,7 +26,7 @@
 #define MARK_KEY "kolk-gateway"
 #define MARK "warm state"
 
-enum { VERSION = 1, FILE_MAX = 16 * 1024 * 1024 };
+enum { VERSION = 2, FILE_MAX = 16 * 1024 * 1024, BESIDE = 4200 };
 
 static const char *const kinds[GW_WARM_KINDS] = { "connection", "session", "call" };
 static const char *const keys[GW_WARM_TEXTS] = { "pool", "tenant", "protocolVersion",
@@ -73,10 +75,9 @@ static int by_uses(const void *a, const void *b)
 	return by_text(a, b);
 }
 
-/* JSON's integers end there, and a number beyond would make the file a damaged one. Neither is more. */
-static uint64_t sum_of(uint64_t uses, uint64_t more)
+static double bounded(double uses)
 {
-	return uses + more < INT64_MAX ? uses + more : INT64_MAX;
+	return uses < GW_WARM_USES_MAX ? uses : GW_WARM_USES_MAX;
 }
 
 void gw_warm_list_sort(struct gw_warm_list *list, uint32_t max)
@@ -91,12 +92,13 @@ void gw_warm_list_sort(struct gw_warm_list *list, uint32_t max)
 			list->pairs[++kept] = list->pairs[i];
 			continue;
 		}
-		list->pairs[kept]->uses = sum_of(list->pairs[kept]->uses, list->pairs[i]->uses);
+		list->pairs[kept]->uses = bounded(list->pairs[kept]->uses + list->pairs[i]->uses);
 		free(list->pairs[i]);
 	}
 	list->count = kept + 1;
 	qsort(list->pairs, list->count, sizeof(struct gw_warm_pair *), by_uses);
-	while (list->count > max)
+	while (list->count > max ||
+	       (list->count > 0 && list->pairs[list->count - 1]->uses < GW_WARM_USES_MIN))
 		free(list->pairs[--list->count]);
 }
 
@@ -132,8 +134,8 @@ static struct gw_warm_pair *pair_of(const json_t *object)
 	const json_t *uses = json_object_get(object, "uses");
 	struct gw_warm_use use;
 
-	if (!is_kind(json_object_get(object, "kind"), &use.kind) || !json_is_integer(uses) ||
-	    json_integer_value(uses) < 0)
+	if (!is_kind(json_object_get(object, "kind"), &use.kind) || !json_is_number(uses) ||
+	    json_number_value(uses) < 0)
 		return NULL;
 	for (int i = 0; i < GW_WARM_TEXTS; i++) {
 		const json_t *text = json_object_get(object, keys[i]);
@@ -143,21 +145,25 @@ static struct gw_warm_pair *pair_of(const json_t *object)
 		use.texts[i] = (struct kolk_mcp_part){ text != NULL ? json_string_value(text) : "",
 						       text != NULL ? json_string_length(text) : 0 };
 	}
-	return gw_warm_pair_make(&use, (uint64_t)json_integer_value(uses));
+	return gw_warm_pair_make(&use, bounded(json_number_value(uses)));
 }
 
 static bool take(const json_t *root, uint32_t max, struct gw_warm_list *list,
 		 char why[GW_WARM_WHY])
 {
 	const json_t *mark = json_object_get(root, MARK_KEY), *pairs = json_object_get(root, "pairs");
-	const json_t *version = json_object_get(root, "version");
+	const json_int_t version = json_integer_value(json_object_get(root, "version"));
+	const json_t *at = json_object_get(root, "time");
 
 	if (!json_is_string(mark) || strcmp(json_string_value(mark), MARK) != 0)
 		return refuse(why, "it is no state of kolk-gateway");
-	if (json_integer_value(version) != VERSION)
+	if (version < 1 || version > VERSION)
 		return refuse(why, "it is of another version");
+	if (version > 1 && (!json_is_integer(at) || json_integer_value(at) < 0))
+		return refuse(why, "it does not say of what time it is");
 	if (!json_is_array(pairs))
 		return refuse(why, "it has no pairs");
+	list->at_s = (uint64_t)json_integer_value(at);
 	for (size_t i = 0; i < json_array_size(pairs) && i < max; i++) {
 		struct gw_warm_pair *pair = pair_of(json_array_get(pairs, i));
 
@@ -237,8 +243,7 @@ bool gw_warm_file_read(const char *path, uint32_t max, struct gw_warm_list *list
 /* Names that are no UTF-8 have no place in it. */
 static json_t *object_of(const struct gw_warm_pair *pair)
 {
-	json_t *object = json_pack("{s:s, s:I}", "kind", kinds[pair->kind], "uses",
-				   (json_int_t)pair->uses);
+	json_t *object = json_pack("{s:s, s:f}", "kind", kinds[pair->kind], "uses", pair->uses);
 
 	for (int i = 0; object != NULL && i < GW_WARM_TEXTS; i++) {
 		const char *text = gw_warm_pair_text(pair, (enum gw_warm_text)i);
@@ -253,6 +258,8 @@ static json_t *object_of(const struct gw_warm_pair *pair)
 	return object;
 }
 
+#define FORMAT (JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6))
+
 /* Malloc'd; NULL = no memory. What would make it too large to be read is left out: the least used. */
 static char *text_of(const struct gw_warm_list *list)
 {
@@ -261,13 +268,13 @@ static char *text_of(const struct gw_warm_list *list)
 
 	do {
 		json_t *pairs = json_array();
-		json_t *root = json_pack("{s:s, s:i, s:O}", MARK_KEY, MARK, "version", VERSION,
-					 "pairs", pairs);
+		json_t *root = json_pack("{s:s, s:i, s:I, s:O}", MARK_KEY, MARK, "version", VERSION,
+					 "time", (json_int_t)list->at_s, "pairs", pairs);
 
 		for (uint32_t i = 0; root != NULL && i < count; i++)
 			json_array_append_new(pairs, object_of(list->pairs[i]));
 		free(text);
-		text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+		text = root != NULL ? json_dumps(root, FORMAT) : NULL;
 		json_decref(pairs);
 		json_decref(root);
 		count /= 2;
@@ -320,14 +327,30 @@ static bool move(const char *beside, const char *path)
 	return false;
 }
 
+static void name_beside(const char *path, char beside[BESIDE])
+{
+	snprintf(beside, BESIDE, "%s.XXXXXX", path);
+}
+
+bool gw_warm_file_check(const char *path, char why[GW_WARM_WHY])
+{
+	char beside[BESIDE];
+
+	name_beside(path, beside);
+	if (!write_beside(beside, ""))
+		return refuse(why, strerrordesc_np(errno));
+	(void)unlink(beside);
+	return true;
+}
+
 bool gw_warm_file_write(const char *path, const struct gw_warm_list *list, char why[GW_WARM_WHY])
 {
-	char *text = text_of(list), beside[4200];
+	char *text = text_of(list), beside[BESIDE];
 	bool written;
 
 	if (text == NULL)
 		return refuse(why, "there is no memory");
-	snprintf(beside, sizeof beside, "%s.XXXXXX", path);
+	name_beside(path, beside);
 	written = write_beside(beside, text) && move(beside, path);
 	if (!written)
 		(void)refuse(why, strerrordesc_np(errno));

@@ -3,9 +3,9 @@
  * make.c - a session or a connection is made ahead, for the next one that needs it.
  *
  * A session is made by a client as the tenant's own would be, whose only request is initialize, and
- * is left behind when that client closes. Where nothing of the kind can be left behind (a session
- * that one client has alone, or that is used once), it is a connection. What the configuration in
- * force does not lead to is not made.
+ * is left behind when that client closes. A session that one client has alone would end with it: then
+ * the client is kept for that one (ahead.c). Where neither can be (a session that is used once), it is
+ * a connection. What the configuration in force does not lead to is not made.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,8 @@ struct gw_warm_job {
 	struct gw_loop *loop;
 	const struct gw_warm_pair *pair;
 	struct kolk_mcp_client *client; /* NULL = it makes a connection, or is being closed */
+	const struct gw_mcp_pool *pool; /* of the client */
+	const struct gw_mcp_holder *holder;
 	struct kolk_acquire acquire;
 	struct kolk_call call;
 };
@@ -67,6 +69,21 @@ static void make_connection(struct gw_warm_job *job, struct kolk_pool *pool)
 
 /* ---- sessions */
 
+static bool is_alone(const struct gw_mcp_pool *pool, enum gw_warm_kind kind)
+{
+	return kind == GW_WARM_SESSION && pool->options.isolation == KOLK_MCP_ISOLATION_SESSION;
+}
+
+/* True: it waits for the one that gets it. */
+static bool keep(const struct gw_warm_job *job)
+{
+	const struct gw_warm_made made = { .pair = job->pair, .pool = job->pool,
+					   .holder = job->holder, .client = job->client };
+
+	return is_alone(job->pool, (enum gw_warm_kind)job->pair->kind) && !job->loop->warm->ending &&
+	       gw_warm_ahead_put(job->loop, &made);
+}
+
 static void on_end(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result)
 {
 	struct gw_warm_job *job = user;
@@ -74,7 +91,7 @@ static void on_end(void *user, struct kolk_mcp_call *call, const struct kolk_mcp
 	bool made = result->err == KOLK_OK || result->err == KOLK_E_UNSUPPORTED;
 
 	(void)call;
-	if (job->client != NULL)
+	if (job->client != NULL && !(result->err == KOLK_OK && keep(job)))
 		kolk_mcp_client_close(job->client);
 	finish(job, made ? GW_WARM_MADE : GW_WARM_FAILED);
 }
@@ -95,14 +112,21 @@ static enum kolk_err open_client(struct gw_warm_job *job, struct gw_mcp_pool *po
 	struct kolk_mcp_client_options options = KOLK_INIT(kolk_mcp_client_options);
 	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
 	struct gw_mcp_call call = { .pool = pool, .home = job->loop };
+	char name[GW_MCP_SESSION_NAME];
+	enum kolk_err err;
 
 	who.tenant = text_or_null(job->pair, GW_WARM_TENANT);
+	if (is_alone(pool, (enum gw_warm_kind)job->pair->kind))
+		who.session = gw_mcp_session_name(job->loop, name);
 	options.who = &who;
 	options.protocol_version = text_or_null(job->pair, GW_WARM_VERSION);
 	options.capabilities = pool->options.sharing == KOLK_MCP_MULTIPLEXED ?
 				       NULL : text_or_null(job->pair, GW_WARM_CAPABILITIES);
 	options.client_info = text_or_null(job->pair, GW_WARM_CLIENT_INFO);
-	return gw_mcp_client_open(&call, mcp, &options, &job->client);
+	err = gw_mcp_client_open(&call, mcp, &options, &job->client);
+	job->pool = pool;
+	job->holder = call.holder;
+	return err;
 }
 
 static void make_session(struct gw_warm_job *job, struct gw_mcp_pool *pool, struct kolk_mcp *mcp)
@@ -121,13 +145,13 @@ static void make_session(struct gw_warm_job *job, struct gw_mcp_pool *pool, stru
 	finish(job, GW_WARM_FAILED);
 }
 
-/* Whether a session that a client has left serves another one of its tenant. */
-static bool is_left(const struct gw_mcp_pool *pool, enum gw_warm_kind kind)
+/* Whether a session that was made serves a client: left in the pool, or kept for it. One that is used
+ * once is held by its client, and the pool could not end it to make room. */
+static bool serves(const struct gw_mcp_pool *pool, enum gw_warm_kind kind)
 {
 	if (kind == GW_WARM_CALL)
 		return !pool->calls_alone;
 	return kind == GW_WARM_SESSION && pool->sessions != NULL &&
-	       pool->options.isolation != KOLK_MCP_ISOLATION_SESSION &&
 	       pool->options.sharing != KOLK_MCP_VIRGIN;
 }
 
@@ -137,7 +161,7 @@ static void make_of_mcp(struct gw_warm_job *job, struct gw_mcp_pool *pool)
 	enum gw_warm_kind kind = (enum gw_warm_kind)job->pair->kind;
 	struct kolk_pool *connections = kolk_pool_find(gateway->engine, pool->name);
 
-	if (is_left(pool, kind) && (pool->tokens == NULL || gw_mcp_holder_of(pool) != NULL))
+	if (serves(pool, kind) && (pool->tokens == NULL || gw_mcp_holder_of(pool) != NULL))
 		make_session(job, pool, kind == GW_WARM_CALL ? gw_mcp_calls(pool) : pool->sessions);
 	else if (connections != NULL && pool->options.transport != KOLK_MCP_STDIO)
 		make_connection(job, connections);

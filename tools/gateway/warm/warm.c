@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * warm.c - the thread of a warm start, which alone touches the file; and what loops count.
+ * warm.c - the thread of a warm start, which alone touches the file.
  *
- * What was read counts on, halved with each write, so that a tenant who stays away is forgotten
- * after some of them, and one who comes back each day is not forgotten by a restart in the night.
+ * What was read counts on, and ages as what loops count does: a tenant who comes back each day is not
+ * forgotten by a restart in the night.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,9 @@ struct gw_warm {
 	struct gateway *gateway;
 	char *path;
 	uint32_t pairs_max, rate;
-	uint64_t interval_ns;
+	uint64_t interval_ns, half_life_s;
+	uint64_t clock_ns;           /* added to kolk_in_ns(0) */
+	struct gw_warm_ahead *ahead;
 	struct gw_warm_list read;    /* of the file: the thread's; jobs look at their pairs */
 	bool writes;                 /* false: what is there is not ours */
 	bool failed;                 /* the last write; the thread's */
@@ -31,85 +33,22 @@ struct gw_warm {
 	uint64_t deadline_ns;        /* of the end */
 };
 
-/* ---- counted by loops */
-
-static struct kolk_mcp_part part_of(const char *text)
-{
-	return (struct kolk_mcp_part){ text, strlen(text) };
-}
-
-void gw_warm_use_pool(struct gw_loop *loop, const char *pool, const char *tenant)
-{
-	struct gw_warm_use use = { .kind = GW_WARM_CONNECTION };
-
-	if (loop->warm == NULL || tenant[0] == '\0') /* the pool's own keeps idle_min */
-		return;
-	use.texts[GW_WARM_POOL] = part_of(pool);
-	use.texts[GW_WARM_TENANT] = part_of(tenant);
-	gw_warm_count_use(loop->warm->count, &use);
-}
-
-/* A server that is shown the client's token gets nothing from us without it; our own, in this program,
- * is there without a session. */
-static bool is_counted(const struct gw_mcp_call *call)
-{
-	return call->home->warm != NULL && !call->passes && !call->pool->local;
-}
-
-static void use_mcp(const struct gw_mcp_call *call, struct gw_warm_use *use)
-{
-	use->texts[GW_WARM_POOL] = part_of(call->pool->name);
-	use->texts[GW_WARM_TENANT] = part_of(call->tenant);
-	gw_warm_count_use(call->home->warm->count, use);
-}
-
-/* Where each client has a session alone, all that it says of itself makes no difference. */
-void gw_warm_use_session(const struct gw_mcp_call *call)
-{
-	bool alone = call->pool->options.isolation == KOLK_MCP_ISOLATION_SESSION;
-	struct gw_warm_use use = { .kind = alone ? GW_WARM_CONNECTION : GW_WARM_SESSION };
-
-	if (!is_counted(call))
-		return;
-	if (!alone) {
-		const char *version = gw_mcp_version_asked(call->message);
-
-		use.texts[GW_WARM_VERSION] = part_of(version != NULL ? version : "");
-		if (call->pool->options.sharing != KOLK_MCP_MULTIPLEXED)
-			use.texts[GW_WARM_CAPABILITIES] = call->message->capabilities;
-		use.texts[GW_WARM_CLIENT_INFO] = call->message->client_info;
-	}
-	use_mcp(call, &use);
-}
-
-void gw_warm_use_call(const struct gw_mcp_call *call, bool dialog)
-{
-	struct gw_warm_use use = { .kind = GW_WARM_CALL };
-
-	if (!is_counted(call))
-		return;
-	if (dialog)
-		use.texts[GW_WARM_CAPABILITIES] = call->message->meta_capabilities;
-	use_mcp(call, &use);
-}
-
 /* ---- written */
 
 struct copies {
 	struct gw_warm *warm;
-	struct gw_warm_list list;
-	bool halve, lost; /* lost: there was no memory for one */
+	struct gw_warm_list list; /* at_s: now */
+	bool lost;                /* there was no memory for one */
 };
 
-static void copy(void *user, const struct gw_warm_pair *pair)
+static void copy(void *user, const struct gw_warm_pair *pair, double uses)
 {
 	struct copies *copies = user;
-	struct gw_warm_use use = { .kind = (enum gw_warm_kind)pair->kind };
+	struct gw_warm_use use;
 	uint32_t count = copies->list.count;
 
-	for (int i = 0; i < GW_WARM_TEXTS; i++)
-		use.texts[i] = part_of(gw_warm_pair_text(pair, (enum gw_warm_text)i));
-	gw_warm_list_add(&copies->list, gw_warm_pair_make(&use, pair->uses));
+	gw_warm_pair_use(pair, &use);
+	gw_warm_list_add(&copies->list, gw_warm_pair_make(&use, uses));
 	copies->lost |= copies->list.count == count;
 }
 
@@ -117,28 +56,37 @@ static void copy_loop(struct gw_loop *loop, void *user)
 {
 	struct copies *copies = user;
 
-	gw_warm_count_show(loop->warm->count, copy, copies);
-	if (copies->halve)
-		gw_warm_count_halve(loop->warm->count);
+	gw_warm_count_show(loop->warm->count, copies->list.at_s, copy, copies);
 }
 
 static void copy_read(struct copies *copies)
 {
-	struct gw_warm_list *list = &copies->warm->read;
+	const struct gw_warm *warm = copies->warm;
+	const uint64_t now_s = copies->list.at_s, at_s = warm->read.at_s;
+	const uint64_t age_s = now_s > at_s ? now_s - at_s : 0;
 
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (list->pairs[i]->uses > 0)
-			copy(copies, list->pairs[i]);
-		if (copies->halve)
-			list->pairs[i]->uses /= 2;
-	}
+	for (uint32_t i = 0; i < warm->read.count; i++)
+		copy(copies, warm->read.pairs[i],
+		     gw_warm_aged(warm->read.pairs[i]->uses, age_s, warm->half_life_s));
 }
 
-/* A file system that refuses each time is told of once. A part of what was counted does not take the
- * place of the whole that was written before. */
-static void write_state(struct gw_warm *warm, bool halve)
+static uint64_t clock_s(const struct gw_warm *warm)
 {
-	struct copies copies = { .warm = warm, .halve = halve };
+	return (kolk_in_ns(0) + warm->clock_ns) / KOLK_S_NS;
+}
+
+/* A file system that refuses each time is told of once. */
+static void failed(struct gw_warm *warm, const char *why)
+{
+	if (!warm->failed)
+		gw_say("warm_state_file %s cannot be written: %s", warm->path, why);
+	warm->failed = true;
+}
+
+/* A part of what was counted does not take the place of the whole that was written before. */
+static void write_state(struct gw_warm *warm)
+{
+	struct copies copies = { .warm = warm, .list.at_s = clock_s(warm) };
 	char why[GW_WARM_WHY] = "there is no memory";
 	bool written;
 
@@ -148,9 +96,10 @@ static void write_state(struct gw_warm *warm, bool halve)
 	copy_read(&copies);
 	gw_warm_list_sort(&copies.list, warm->pairs_max);
 	written = !copies.lost && gw_warm_file_write(warm->path, &copies.list, why);
-	if (!written && !warm->failed)
-		gw_say("warm_state_file %s cannot be written: %s", warm->path, why);
-	warm->failed = !written;
+	if (written)
+		warm->failed = false;
+	else
+		failed(warm, why);
 	gw_status_warm_wrote(copies.list.count, written ? NULL : why);
 	gw_warm_list_free(&copies.list);
 }
@@ -166,6 +115,15 @@ static void wait_until(struct gw_warm *warm, uint64_t due_ns)
 	pthread_cond_timedwait(&warm->changed, &warm->lock, &until);
 }
 
+/* All of a tenant is made on one: a client has sessions with several servers there (federation). */
+static struct gw_loop *loop_of(const struct gw_warm *warm, const struct gw_warm_pair *pair)
+{
+	const char *tenant = gw_warm_pair_text(pair, GW_WARM_TENANT);
+	const struct gw_warm_use use = { .texts = { { tenant, strlen(tenant) } } };
+
+	return &warm->gateway->loops[gw_warm_hash(&use, 0) % warm->gateway->loop_count];
+}
+
 /* The next pair, if it is time for one; under the lock. Returns when to come back. */
 static uint64_t start_next(struct gw_warm *warm, uint32_t *next, uint64_t *due_ns)
 {
@@ -178,8 +136,8 @@ static uint64_t start_next(struct gw_warm *warm, uint32_t *next, uint64_t *due_n
 	if (now_ns < *due_ns)
 		return *due_ns;
 	*due_ns = now_ns + KOLK_S_NS / warm->rate;
-	loop = &warm->gateway->loops[*next % warm->gateway->loop_count];
 	pair = warm->read.pairs[(*next)++];
+	loop = loop_of(warm, pair);
 	warm->jobs++;
 	pthread_mutex_unlock(&warm->lock);
 	gw_warm_job_start(warm, loop, pair);
@@ -191,6 +149,7 @@ static void end_jobs(struct gw_loop *loop, void *user)
 {
 	(void)user;
 	gw_warm_jobs_end(loop);
+	gw_warm_ahead_end(loop);
 }
 
 /* Under the lock. */
@@ -220,13 +179,13 @@ static void *run(void *user)
 		if (warm->ending || kolk_in_ns(0) < write_ns)
 			continue;
 		pthread_mutex_unlock(&warm->lock);
-		write_state(warm, true);
+		write_state(warm);
 		write_ns = kolk_in_ns(warm->interval_ns);
 		pthread_mutex_lock(&warm->lock);
 	}
 	end_all(warm);
 	pthread_mutex_unlock(&warm->lock);
-	write_state(warm, false);
+	write_state(warm);
 	return NULL;
 }
 
@@ -241,15 +200,32 @@ void gw_warm_job_ended(struct gw_warm *warm, enum gw_warm_outcome outcome)
 
 /* ---- life */
 
+/* That it cannot be written is told now, not when there is something to be lost; a disk that is full may
+ * have room then, so that it is tried. */
 static void read_state(struct gw_warm *warm)
 {
 	char why[GW_WARM_WHY];
+	bool writable;
 
 	warm->writes = gw_warm_file_read(warm->path, warm->pairs_max, &warm->read, why);
-	gw_status_warm_show(warm->path, warm->read.count, warm->writes ? NULL : why);
+	if (warm->read.at_s == 0)
+		warm->read.at_s = clock_s(warm);
+	writable = warm->writes && gw_warm_file_check(warm->path, why);
+	gw_status_warm_show(warm->path, warm->read.count, writable ? NULL : why);
 	if (!warm->writes)
 		gw_say("warm_state_file %s: %s: nothing is made ahead, and it is left as it is; "
 		       "move it away to begin a new one", warm->path, why);
+	else if (!writable)
+		failed(warm, why);
+}
+
+/* The clock of a restart is the system's; meanwhile it goes on evenly, whatever is done to that one. */
+static uint64_t clock_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * KOLK_S_NS + (uint64_t)now.tv_nsec - kolk_in_ns(0);
 }
 
 static struct gw_warm *make(struct gateway *gateway, const struct gw_warm_options *options)
@@ -264,6 +240,10 @@ static struct gw_warm *make(struct gateway *gateway, const struct gw_warm_option
 	warm->pairs_max = options->pairs_max != 0 ? options->pairs_max : GW_WARM_PAIRS;
 	warm->rate = options->rate != 0 ? options->rate : GW_WARM_RATE;
 	warm->interval_ns = options->interval_ns != 0 ? options->interval_ns : GW_WARM_INTERVAL_NS;
+	warm->half_life_s = (options->half_life_ns != 0 ? options->half_life_ns :
+							  GW_WARM_HALF_LIFE_NS) / KOLK_S_NS;
+	warm->clock_ns = clock_now_ns();
+	warm->ahead = gw_warm_ahead_make(warm->pairs_max);
 	pthread_mutex_init(&warm->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -272,15 +252,22 @@ static struct gw_warm *make(struct gateway *gateway, const struct gw_warm_option
 	return warm;
 }
 
+struct gw_warm_ahead *gw_warm_ahead_of(const struct gateway *gateway)
+{
+	return gateway->warm != NULL ? gateway->warm->ahead : NULL;
+}
+
 static bool open_loops(struct gateway *gateway)
 {
 	for (uint32_t i = 0; i < gateway->loop_count; i++) {
 		struct gw_warm_loop *loop = calloc(1, sizeof *loop);
 
 		gateway->loops[i].warm = loop;
-		if (loop != NULL)
-			loop->count = gw_warm_count_make(gateway->warm->pairs_max);
-		if (loop == NULL || loop->count == NULL)
+		if (loop == NULL)
+			return false;
+		loop->clock_ns = gateway->warm->clock_ns;
+		loop->count = gw_warm_count_make(gateway->warm->pairs_max, gateway->warm->half_life_s);
+		if (loop->count == NULL)
 			return false;
 	}
 	return true;
@@ -294,7 +281,7 @@ bool gw_warm_begin(struct gateway *gateway)
 	if (options->state_file == NULL)
 		return true;
 	warm = gateway->warm = make(gateway, options);
-	if (warm == NULL || warm->path == NULL || !open_loops(gateway))
+	if (warm == NULL || warm->path == NULL || warm->ahead == NULL || !open_loops(gateway))
 		return false;
 	read_state(warm);
 	warm->runs = pthread_create(&warm->thread, NULL, run, warm) == 0;
@@ -328,6 +315,7 @@ void gw_warm_free(struct gateway *gateway)
 		free(gateway->loops[i].warm);
 	}
 	gw_warm_list_free(&warm->read);
+	gw_warm_ahead_free(warm->ahead);
 	pthread_cond_destroy(&warm->changed);
 	pthread_mutex_destroy(&warm->lock);
 	free(warm->path);
