@@ -136,7 +136,7 @@ static void say_chunk(struct kit_mock_conn *conn, const char *data, size_t size)
 
 /* Silence, then events of any size: one that fits into what a silent stream reads with, others that do
  * not. */
-static void play_events(struct kit_mock_conn *conn, void *user)
+static void mock_events(struct kit_mock_conn *conn, void *user)
 {
 	static const size_t sizes[] = { 4, 127, 128, 129, 4096, LONG_BYTES, 1 };
 	struct listening *listening = user;
@@ -169,13 +169,13 @@ static void on_event(void *user, struct kolk_http_exchange *exchange, const void
 	kolk__add_acq_rel(&listening->received, (uint32_t)size);
 }
 
-static struct listening *listen_begin(kit_mock_fn *play)
+static struct listening *listen_begin(kit_mock_fn *mock_fn)
 {
 	struct listening *listening = calloc(1, sizeof *listening);
 
 	assert_non_null(listening);
 	http1_prepare(&listening->fixture);
-	http1_open(&listening->fixture, play, listening);
+	http1_open(&listening->fixture, mock_fn, listening);
 	return listening;
 }
 
@@ -197,7 +197,7 @@ static void listen_end(struct listening *listening)
 
 static void test_events(void **state)
 {
-	struct listening *listening = listen_begin(play_events);
+	struct listening *listening = listen_begin(mock_events);
 
 	(void)state;
 	for (uint32_t i = 1; i <= 3; i++) { /* the connection is used again */
@@ -211,7 +211,7 @@ static void test_events(void **state)
 	listen_end(listening);
 }
 
-static void play_plain(struct kit_mock_conn *conn, void *user)
+static void mock_plain(struct kit_mock_conn *conn, void *user)
 {
 	char request[4096];
 
@@ -223,7 +223,7 @@ static void play_plain(struct kit_mock_conn *conn, void *user)
 /* Of another answer the request is never said to be given back before its end. */
 static void test_no_events(void **state)
 {
-	struct listening *listening = listen_begin(play_plain);
+	struct listening *listening = listen_begin(mock_plain);
 
 	(void)state;
 	listen_once(listening, KOLK_FOREVER);
@@ -235,7 +235,7 @@ static void test_no_events(void **state)
 /* Nor of one that has a deadline. */
 static void test_deadline(void **state)
 {
-	struct listening *listening = listen_begin(play_events);
+	struct listening *listening = listen_begin(mock_events);
 
 	(void)state;
 	listen_once(listening, kolk_in_ms(60000));
@@ -243,7 +243,7 @@ static void test_deadline(void **state)
 	listen_end(listening);
 }
 
-static void play_break(struct kit_mock_conn *conn, void *user)
+static void mock_break(struct kit_mock_conn *conn, void *user)
 {
 	struct listening *listening = user;
 	char request[4096];
@@ -258,7 +258,7 @@ static void play_break(struct kit_mock_conn *conn, void *user)
 /* It breaks off: a request that may be replayed is not, as it was answered. */
 static void test_break(void **state)
 {
-	struct listening *listening = listen_begin(play_break);
+	struct listening *listening = listen_begin(mock_break);
 
 	(void)state;
 	ask_init(&listening->ask, &listening->fixture.client, "GET", "/events");
@@ -271,7 +271,7 @@ static void test_break(void **state)
 	listen_end(listening);
 }
 
-static void play_silence(struct kit_mock_conn *conn, void *user)
+static void mock_silence(struct kit_mock_conn *conn, void *user)
 {
 	char request[4096];
 
@@ -285,7 +285,7 @@ static void play_silence(struct kit_mock_conn *conn, void *user)
 /* Cancelled while it is silent. */
 static void test_cancel(void **state)
 {
-	struct listening *listening = listen_begin(play_silence);
+	struct listening *listening = listen_begin(mock_silence);
 
 	(void)state;
 	ask_init(&listening->ask, &listening->fixture.client, "GET", "/events");
