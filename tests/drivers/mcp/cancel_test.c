@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How soon a server without sessions sees that a call was cancelled, while it has others to do. */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "tests/drivers/mcp/place.h"
@@ -112,14 +111,10 @@ static void cancel_often(struct place *place, struct took took[CANCELS])
 	};
 	struct kolk_mcp_client *client = place_client(place, "alice", NULL);
 	struct kit_control control;
-	uint32_t late = 0;
 
-	memset(took, 0, CANCELS * sizeof took[0]);
 	kit_control_begin(&control);
-	for (uint64_t i = 1; i <= CANCELS && late <= CANCELS / 100; i++) {
+	for (uint64_t i = 1; i <= CANCELS; i++)
 		took[i - 1] = cancel_one(place, client, &control, params[i % 2], i);
-		late += took[i - 1].control_ms > SEEN_MAX_MS; /* more than these and p99 is, too */
-	}
 	(void)kit_control_end(&control);
 	place_client_close(place, client);
 }
