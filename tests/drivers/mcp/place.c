@@ -30,6 +30,7 @@ void place_open(struct place *place, struct place_options *options)
 	pool.address = mcp_fixture_address(place->server);
 	pool.driver = kolk_driver_http();
 	pool.connections_max = options->connections_max != 0 ? options->connections_max : 100;
+	pool.mend_timeout_ns = options->mend_timeout_ns;
 	if (place->http_sse) /* a stream that is left is not read to its end */
 		pool.mend_timeout_ns = KOLK_AT_ONCE;
 	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);

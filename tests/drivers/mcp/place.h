@@ -27,6 +27,7 @@ struct place_options {
 	struct mcp_options server;
 	struct kolk_mcp_options mcp; /* its size is set by place_open */
 	uint32_t connections_max;    /* 0 = 100 */
+	uint64_t mend_timeout_ns;    /* of connections; 0 = the pool's default */
 	bool era_auto;               /* else mcp.era, 0 = legacy */
 };
 
