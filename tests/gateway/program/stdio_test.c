@@ -339,7 +339,7 @@ static void test_kept(void)
 static void test_kept_of_several(void)
 {
 	static const char list[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{"
-				   "\"a\":1" META("") "}}";
+				   "\"a\":1," META("", "") "}}";
 	struct mcp_options o = { .listen = "127.0.0.1:0", .versions = "2026-07-28", .ttl = 3600000,
 				 .private = 1 };
 	uint64_t asked;
