@@ -173,7 +173,7 @@ static void add_challenge(const struct gw_exchange *x, struct gw_fields *fields)
 		      shown ? route->access.challenge_invalid : route->access.challenge);
 }
 
-static void give_line(struct gw_exchange *x, uint32_t status, uint64_t retry_ns)
+static void give_line(struct gw_exchange *x, uint32_t status, uint64_t retry_ns, const char *allow)
 {
 	struct kolk_http_answer answer = KOLK_INIT(kolk_http_answer);
 	struct gw_fields *fields = &x->loop->fields;
@@ -184,6 +184,8 @@ static void give_line(struct gw_exchange *x, uint32_t status, uint64_t retry_ns)
 	gw_fields_add(fields, "content-type", "application/json");
 	if (status == 401)
 		add_challenge(x, fields);
+	if (allow != NULL)
+		gw_fields_add(fields, "allow", allow);
 	if (retry_ns != 0)
 		gw_fields_print(fields, "retry-after", "%llu",
 				(unsigned long long)((retry_ns + KOLK_S_NS - 1) / KOLK_S_NS));
@@ -192,9 +194,9 @@ static void give_line(struct gw_exchange *x, uint32_t status, uint64_t retry_ns)
 	give(x, &answer);
 }
 
-void gw_answer_text(struct gw_exchange *x, uint32_t status)
+void gw_answer_text(struct gw_exchange *x, uint32_t status, const char *allow)
 {
-	give_line(x, status, 0);
+	give_line(x, status, 0, allow);
 }
 
 static const char *refusal_text(uint32_t status)
@@ -225,7 +227,7 @@ void gw_answer_refusal(struct gw_exchange *x, uint32_t status, uint64_t retry_ns
 	x->refused = status;
 	snprintf(x->asking->text, sizeof x->asking->text, "{\"error\":\"%s\",\"status\":%u}\n",
 		 refusal_text(status), status);
-	give_line(x, status, retry_ns);
+	give_line(x, status, retry_ns, NULL);
 }
 
 void gw_answer_no_keys(struct gw_exchange *x)
@@ -234,7 +236,7 @@ void gw_answer_no_keys(struct gw_exchange *x)
 	snprintf(x->asking->text, sizeof x->asking->text,
 		 "{\"error\":\"the keys of tokens are not here\",\"phase\":\"keys\","
 		 "\"status\":503}\n");
-	give_line(x, 503, gw_tenants_retry_ns(x->view->config));
+	give_line(x, 503, gw_tenants_retry_ns(x->view->config), NULL);
 }
 
 void gw_answer_no_members(struct gw_exchange *x)
@@ -244,7 +246,7 @@ void gw_answer_no_members(struct gw_exchange *x)
 	snprintf(x->asking->text, sizeof x->asking->text,
 		 "{\"error\":\"no address of the servers is known\",\"phase\":\"resolve\","
 		 "\"status\":503}\n");
-	give_line(x, 503, KOLK_S_NS);
+	give_line(x, 503, KOLK_S_NS, NULL);
 }
 
 /* How long a caller of the same identity would wait now: at least a second. */
@@ -274,5 +276,5 @@ void gw_answer_failure(struct gw_exchange *x, enum kolk_err err, const char *pha
 	snprintf(x->asking->text, sizeof x->asking->text,
 		 "{\"error\":\"%s\",\"phase\":\"%s\",\"status\":%u}\n", kolk_err_text(err), phase,
 		 status);
-	give_line(x, status, status == 503 ? retry_after_ns(x) : 0);
+	give_line(x, status, status == 503 ? retry_after_ns(x) : 0, NULL);
 }

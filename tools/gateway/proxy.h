@@ -139,8 +139,8 @@ void gw_answer_preflight(struct gw_exchange *x);
 bool gw_answer_metadata(struct gw_exchange *x);   /* false = it is for no metadata */
 /* A refusal of the gateway's: its status says it all. retry_ns: Retry-After, 0 = none. */
 void gw_answer_refusal(struct gw_exchange *x, uint32_t status, uint64_t retry_ns);
-/* x->asking->text, JSON, with this status. */
-void gw_answer_text(struct gw_exchange *x, uint32_t status);
+/* x->asking->text, JSON, with this status. allow: methods, of 405; NULL = none. */
+void gw_answer_text(struct gw_exchange *x, uint32_t status, const char *allow);
 /* 503: there are no keys for its token. */
 void gw_answer_no_keys(struct gw_exchange *x);
 /* 503: its balancer has no members, as names do not resolve. */

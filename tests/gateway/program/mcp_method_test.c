@@ -7,18 +7,20 @@
 
 static char text[PROGRAM_TEXT];
 
-/* A request without a body is answered with this status, and an error that says why. */
+/* A request without a body is answered with this status, these methods in Allow, and an error that says
+ * why. */
 static bool is_refused(const struct program *program, const char *method, const char *fields,
 		       const char *status)
 {
 	char arguments[256];
-	size_t size;
+	const char *at;
 
-	snprintf(arguments, sizeof arguments, "/mcp -X %s %s -w '%%{http_code}'", method, fields);
+	snprintf(arguments, sizeof arguments, "/mcp -X %s %s -w '~%%{http_code} %%header{allow}'", method,
+		 fields);
 	if (program_curl(program, arguments, text) != 0)
 		return false;
-	size = strlen(text);
-	return size > 3 && strcmp(text + size - 3, status) == 0 &&
+	at = strchr(text, '~');
+	return at != NULL && strcmp(at + 1, status) == 0 &&
 	       strstr(text, "\"error\":{\"code\":-32600,") != NULL;
 }
 
@@ -32,16 +34,16 @@ static void test_methods(void)
 	static const struct {
 		const char *method, *fields, *status;
 	} rows[] = {
-		{ "GET", MODERN, "405" },
-		{ "DELETE", MODERN, "405" },
-		{ "PUT", MODERN, "405" },
-		{ "GET", "-H 'Mcp-Method: tools/list'", "405" },
-		{ "DELETE", MODERN " -H 'Mcp-Session-Id: 4711'", "405" },
-		{ "PUT", LEGACY, "405" },
-		{ "OPTIONS", LEGACY, "405" },
-		{ "GET", LEGACY, "400" }, /* of no session */
-		{ "DELETE", LEGACY, "400" },
-		{ "DELETE", "", "400" },
+		{ "GET", MODERN, "405 POST" },
+		{ "DELETE", MODERN, "405 POST" },
+		{ "PUT", MODERN, "405 POST" },
+		{ "GET", "-H 'Mcp-Method: tools/list'", "405 POST" },
+		{ "DELETE", MODERN " -H 'Mcp-Session-Id: 4711'", "405 POST" },
+		{ "PUT", LEGACY, "405 GET, POST, DELETE" },
+		{ "OPTIONS", LEGACY, "405 GET, POST, DELETE" },
+		{ "GET", LEGACY, "400 " }, /* of no session */
+		{ "DELETE", LEGACY, "400 " },
+		{ "DELETE", "", "400 " },
 	};
 	struct program program;
 

@@ -25,13 +25,21 @@ static const char *field(const struct gw_exchange *x, const char *name)
 
 /* ---- answers of the gateway's own: an error of JSON-RPC */
 
+/* Of a 405 (RFC 9110, section 15.5.6): a GET of a version that has it is one that the server has not. */
+static const char *allowed(const struct gw_exchange *x)
+{
+	if (gw_mcp_is_modern(x, NULL))
+		return "POST";
+	return strcmp(x->head->method, "GET") == 0 ? "POST, DELETE" : "GET, POST, DELETE";
+}
+
 static void refuse(struct gw_exchange *x, uint32_t status, int code, const char *why)
 {
 	snprintf(x->asking->text, sizeof x->asking->text,
 		 "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s\"}}", code,
 		 why);
 	x->refused = status;
-	gw_answer_text(x, status);
+	gw_answer_text(x, status, status == 405 ? allowed(x) : NULL);
 }
 
 /* ---- who may ask: a page of another site may not, also where a name of its own leads here
@@ -421,6 +429,8 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 		gw_fields_add(fields, "x-accel-buffering", "no");
 	if (challenge != NULL)
 		gw_fields_add(fields, "www-authenticate", challenge);
+	if (with->status == 405)
+		gw_fields_add(fields, "allow", allowed(x));
 	if (call->session_id != NULL)
 		gw_fields_add(fields, "mcp-session-id", call->session_id);
 	gw_answer_add_cors(x, fields);
