@@ -14,6 +14,7 @@
 #include "tools/gateway/mcp/client.h"
 #include "tools/gateway/mcp/dialog.h"
 #include "tools/gateway/mcp/modern.h"
+#include "tools/gateway/mcp/origin.h"
 #include "tools/gateway/mcp/stdio.h"
 #include "tools/gateway/principal.h"
 #include "tools/gateway/warm/warm.h"
@@ -40,60 +41,6 @@ static void refuse(struct gw_exchange *x, uint32_t status, int code, const char 
 		 why);
 	x->refused = status;
 	gw_answer_text(x, status, status == 405 ? allowed(x) : NULL);
-}
-
-/* ---- who may ask: a page of another site may not, also where a name of its own leads here
- * (DNS rebinding) */
-
-/* A host of "host:port", "[v6]:port". */
-static size_t host_size(const char *authority)
-{
-	const char *bracket = authority[0] == '[' ? strchr(authority, ']') : NULL;
-
-	return bracket != NULL ? (size_t)(bracket + 1 - authority) : strcspn(authority, ":");
-}
-
-static bool is_among(const char *const *names, const char *authority)
-{
-	size_t size = host_size(authority);
-
-	for (; *names != NULL; names++)
-		if (strlen(*names) == size && strncasecmp(*names, authority, size) == 0)
-			return true;
-	return false;
-}
-
-static bool is_this_machine(const char *address)
-{
-	return address[0] == '\0' || strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
-}
-
-static bool is_host_good(const struct gw_exchange *x)
-{
-	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]", NULL };
-	const struct gw_route *route = x->target->route;
-
-	if (route->mcp_hosts != NULL)
-		return is_among(route->mcp_hosts, x->head->authority);
-	if (route->host != NULL || !is_this_machine(x->client))
-		return true;
-	return is_among(local, x->head->authority);
-}
-
-/* Browsers send it. One of the route's `cors.origins`; without these, the host that is asked. */
-static bool is_origin_good(const struct gw_exchange *x)
-{
-	const char *const *allowed = x->target->route->cors_origins;
-	const char *origin = field(x, "origin"), *host;
-
-	if (origin == NULL)
-		return true;
-	for (; allowed != NULL && *allowed != NULL; allowed++)
-		if (strcmp(*allowed, "*") == 0 || strcasecmp(*allowed, origin) == 0)
-			return true;
-	host = strstr(origin, "://");
-	return x->target->route->cors_origins == NULL && host != NULL &&
-	       strcasecmp(host + 3, x->head->authority) == 0;
 }
 
 /* ---- what it says */
@@ -346,7 +293,7 @@ void gw_mcp_request(struct gw_exchange *x)
 {
 	const char *method = x->head->method;
 
-	if (!is_host_good(x) || !is_origin_good(x)) {
+	if (!gw_mcp_is_host_good(x) || !gw_mcp_is_origin_good(x)) {
 		refuse(x, 403, -32600, "this Host or Origin may not ask");
 	} else if (!gw_mcp_is_for_resource(x)) {
 		gw_answer_refusal(x, 401, 0);

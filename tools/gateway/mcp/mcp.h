@@ -3,13 +3,11 @@
  * mcp.h - routes to MCP servers: pools of `protocol: mcp`.
  *
  *   mcp.c          the upstreams of the configuration: opened, closed
- *   front.c        a client's HTTP request: checked, read, answered
+ *   front.c        a client's HTTP request: checked (origin.h), read, answered
  *   client.h       clients of kolk/mcp.h, and whose token their server is shown
  *   call.c         between the two loops of a call
- *   begin.c        what it asks of the server
- *   answer.c       what comes back; challenge.h: of a refused token
- *   session.h      sessions of clients; id.h: their ids
- *   token.h        the tokens that servers are shown
+ *   begin.c        what it asks of the server; answer.c: what comes back; challenge.h: with a 401
+ *   session.h      sessions of clients; id.h: their ids; token.h: the tokens that servers are shown
  *   stdio.h        a client at standard input and output
  *   modern.h       requests that stand for themselves (2026-07-28); legacy.h: such that listen
  *   write.h        messages as events, and as JSON; batch.h: arrays of messages

@@ -29,7 +29,6 @@
 #ifndef KOLK_DRIVERS_MCP_H
 #define KOLK_DRIVERS_MCP_H
 
-#include <kolk/kolk.h>
 #include <kolk/mcp.h>
 #include <kolk/mcp_local.h>
 #include <pthread.h>
@@ -61,10 +60,9 @@ enum {
 #define MCP_CANCEL_AGAIN_NS (50 * KOLK_MS_NS)
 /* How long before its deadline the making of a session ends, at most. */
 #define MCP_MARGIN_NS (250 * KOLK_MS_NS)
-/* How often a stream is asked for again without a message; how long the server may put it off. */
-enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000 };
-/* How many sessions that were used before may be lost to one call, until it gives up. */
-enum { MCP_LOST_MAX = 8 };
+/* How often a stream is asked for again without a message from it; how long the server may put it
+ * off; how many sessions that were used before may be lost to one call, until it gives up. */
+enum { MCP_RESUMES_MAX = 5, MCP_RETRY_MAX_MS = 60000, MCP_LOST_MAX = 8 };
 
 /* W: its loop. R: kolk_mcp_stats, kolk_mcp_first_bytes. */
 struct mcp_counts {

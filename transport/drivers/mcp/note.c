@@ -4,8 +4,8 @@
 
 #include "transport/drivers/mcp/inside.h"
 
-/* How long a message may take, with the wait for a connection: perhaps one that the call has which it
- * cancels, for MCP_FINISH_NS, and until the driver has read away what is left of the answer. */
+/* How long a message may take, with the wait for a connection: perhaps one that the call has which
+ * it cancels, for MCP_FINISH_NS, and until the driver has read away what is left of the answer. */
 #define NOTE_NS (5 * KOLK_S_NS)
 /* Answers to servers, of a loop, that may take longer: a server that asks without end gets no more
  * memory for it. */
@@ -89,7 +89,7 @@ void kolk__mcp_note_forget(struct kolk_mcp_call *call)
 
 /* ---- answers to the server */
 
-/* Without it the call does not go on, so it may wait for a connection as long as the call may last. */
+/* Without it the call does not go on, so it may wait for a connection as long as the call lasts. */
 static uint64_t reply_deadline(const struct kolk_mcp_call *call)
 {
 	const struct mcp_loop *loop = call->client->loop;
