@@ -9,8 +9,10 @@
 
 /* Blocks that an exchange has only while it needs them: `sending` until the request is sent; `in`
  * while an answer comes that is not a silent stream of events, which waits for its next bytes with
- * `few`: a comment, a notification without params. */
-enum { H1_SMALL_BYTES = 2048, H1_IN_BYTES = 16384, H1_OUT_BYTES = 16384, H1_FEW_BYTES = 128 };
+ * `few`: a comment, a notification without params. Servers write pieces of 16 KiB, the first one
+ * with their head: it is received at once. */
+enum { H1_SMALL_BYTES = 2048, H1_IN_BYTES = 16384 + 4096, H1_OUT_BYTES = 16384,
+       H1_FEW_BYTES = 128 };
 
 struct h1_sending {
 	struct kolk_io io;
