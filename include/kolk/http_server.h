@@ -249,6 +249,13 @@ kolk_http_server_inform(struct kolk_http_server_exchange *exchange, uint32_t sta
 /* pull said KOLK_PENDING before and has something now. Not from within pull. */
 KOLK_API void kolk_http_server_more(struct kolk_http_server_exchange *exchange);
 
+/* Bytes of the body that pull would bring next are here now: true = they are copied to what is sent
+ * next, and count as pulled, which saves pull and the copy that waits for it. False = there is no
+ * room (what was written before is not sent yet, more than 32 KiB, HTTP/2), or they are none of the
+ * body: nothing happens, and pull brings them. Not from within pull. */
+KOLK_API KOLK_MUST_CHECK bool
+kolk_http_server_write(struct kolk_http_server_exchange *exchange, const void *data, size_t size);
+
 /* Show no more of the body until kolk_http_server_resume: the client is slowed down. Time that is
  * paused is not the client's. */
 KOLK_API void kolk_http_server_pause(struct kolk_http_server_exchange *exchange);

@@ -255,6 +255,81 @@ static void test_pull_back_pressure(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_wire, close_wire)
 
+/* ---- bodies that are written before they are pulled */
+
+static void test_write(void **state)
+{
+	struct server_wire *wire = *state;
+
+	wire->on_request = server_wire_answer_pulled;
+	server_wire_say(wire, GET); /* its pull is pending */
+	server_wire_clear(wire);
+	assert_true(kolk_http_server_write(wire->exchange, "abc", 3));
+	assert_true(kolk_http_server_write(wire->exchange, "de", 2));
+	assert_false(kolk_http_server_write(wire->exchange, "", 0));
+	server_wire_turn(wire);
+	assert_string_equal(wire->out, "0003\r\nabc\r\n0002\r\nde\r\n");
+	assert_int_equal(wire->sends, 1);
+	give(wire, "f", true);
+	kolk_http_server_more(wire->exchange);
+	server_wire_turn(wire);
+	assert_non_null(strstr(wire->out, "de\r\n0001\r\nf\r\n0\r\nX-Sum: 1\r\n\r\n"));
+	expect_log(wire, "done OK|");
+}
+
+static void answer_five(struct server_wire *wire)
+{
+	struct kolk_http_answer answer = KOLK_INIT(kolk_http_answer);
+
+	assert_false(kolk_http_server_write(wire->exchange, "abc", 3)); /* there is no answer */
+	answer.status = 200;
+	answer.pull = server_wire_pull;
+	answer.pull_size = 5;
+	assert_int_equal(kolk_http_server_answer(wire->exchange, &answer), KOLK_OK);
+	assert_true(kolk_http_server_write(wire->exchange, "abc", 3));
+	assert_false(kolk_http_server_write(wire->exchange, "def", 3)); /* one byte too many */
+	assert_true(kolk_http_server_write(wire->exchange, "de", 2));
+	assert_false(kolk_http_server_write(wire->exchange, "f", 1)); /* it is whole */
+}
+
+/* A body that was written whole goes out with its head, and pull is never called. */
+static void test_write_known(void **state)
+{
+	struct server_wire *wire = *state;
+
+	wire->on_request = answer_five;
+	wire->pull_err = KOLK_E_IO;
+	server_wire_say(wire, GET);
+	assert_string_equal(strstr(wire->out, "\r\n\r\n"), "\r\n\r\nabcde");
+	assert_int_equal(wire->sends, 1);
+	expect_log(wire, "request GET /|end|done OK|");
+}
+
+/* A client that does not read: no more is taken than fits, and what was not is pulled. */
+static void test_write_back_pressure(void **state)
+{
+	struct server_wire *wire = *state;
+	char *body = malloc(HS_WRITE_MAX + 1);
+	size_t taken = 0;
+
+	memset(body, 'x', HS_WRITE_MAX + 1);
+	wire->hold_sends = true;
+	wire->on_request = answer_known; /* of 100 000 bytes */
+	server_wire_say(wire, GET);
+	assert_false(kolk_http_server_write(wire->exchange, body, HS_WRITE_MAX + 1));
+	while (kolk_http_server_write(wire->exchange, body, 1000))
+		taken += 1000;
+	assert_in_range(taken, 1000, HS_OUT_BYTES / 2 + 1000);
+	wire->pulled = body;
+	wire->pulled_size = HS_WRITE_MAX;
+	wire->hold_sends = false;
+	kolk_http_server_more(wire->exchange);
+	server_wire_sent(wire, KOLK_OK);
+	server_wire_turn(wire);
+	assert_int_equal(strlen(strstr(wire->out, "\r\n\r\n") + 4), taken + HS_WRITE_MAX);
+	free(body);
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(test_body),
 	TEST(test_pause),
@@ -265,5 +340,8 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_pull_known),
 	TEST(test_pull_fails),
 	TEST(test_pull_back_pressure),
+	TEST(test_write),
+	TEST(test_write_known),
+	TEST(test_write_back_pressure),
 };
 CMOCKA_TESTS(http_server_body, tests);

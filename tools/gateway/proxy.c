@@ -183,13 +183,15 @@ static void on_back_body(void *user, struct kolk_http_exchange *back, const void
 
 	if (x->front == NULL)
 		return;
-	if (!gw_pipe_push(&x->down, data, size)) {
+	if (x->down.size == 0 && kolk_http_server_write(x->front, data, size)) {
+		x->sent += size;
+	} else if (!gw_pipe_push(&x->down, data, size)) {
 		break_off(x, 503);
-		return;
+	} else {
+		if (x->down.size >= GW_PIPE_HIGH)
+			kolk_http_pause(back);
+		kolk_http_server_more(x->front);
 	}
-	if (x->down.size >= GW_PIPE_HIGH)
-		kolk_http_pause(back);
-	kolk_http_server_more(x->front);
 }
 
 static void on_upgraded(void *user, struct kolk_http_exchange *back, const struct kolk_lease *lease,

@@ -27,7 +27,7 @@
 #include "transport/drivers/h2_memory.h"
 
 enum {
-	HS_OUT_BYTES = 16384,   /* pulled at once */
+	HS_OUT_BYTES = 16384, HS_WRITE_MAX = 32768, /* pulled at once; written at once */
 	HS_IDLE_MAX = 128       /* exchanges without a connection that a loop keeps */
 };
 
@@ -229,8 +229,8 @@ enum kolk_err hs_inform(struct kolk_http_server_exchange *exchange,
 			const struct kolk_http_answer *answer);
 /* Answer with status and a short text, then close. */
 void hs_refuse(struct kolk_http_server_exchange *exchange, uint32_t status);
-/* Send what there is. */
-void hs_flush(struct kolk_http_server_exchange *exchange);
+bool hs_write(struct kolk_http_server_exchange *exchange, const void *data, size_t size);
+void hs_flush(struct kolk_http_server_exchange *exchange); /* send what there is */
 
 /* --- http_server_stats.c --- */
 

@@ -9,7 +9,7 @@
 #include "transport/drivers/http_server_h2.h"
 
 enum { CHUNK_HEAD = 6, CHUNK_TAIL = 2 }; /* "4000\r\n" and "\r\n" */
-_Static_assert(HS_OUT_BYTES <= 0xffff, "a chunk's size has four digits");
+_Static_assert(HS_OUT_BYTES <= 0xffff && HS_WRITE_MAX <= 0xffff, "a chunk's size has four digits");
 
 /* ---- is it allowed? */
 
@@ -275,39 +275,79 @@ static void add_pulled(struct kolk_http_server_exchange *exchange, size_t size)
 	add_out(exchange, "\r\n", CHUNK_TAIL);
 }
 
+/* Where so many bytes are pulled to; NULL = no memory. */
+static char *place_for(struct kolk_http_server_exchange *exchange, size_t size)
+{
+	struct hs_buffer *out = &exchange->out;
+
+	hs_block_get(exchange->conn->loop, out);
+	if (!hs_reserve(out, CHUNK_HEAD + size + CHUNK_TAIL))
+		return NULL;
+	return out->data + out->size + (exchange->chunked ? CHUNK_HEAD : 0);
+}
+
+static bool is_endless(const struct kolk_http_server_exchange *exchange)
+{
+	return exchange->answer.pull_size == KOLK_HTTP_CHUNKED;
+}
+
+/* What the body has at most, from here on. */
+static uint64_t left_of(const struct kolk_http_server_exchange *exchange)
+{
+	return is_endless(exchange) ? UINT64_MAX : exchange->answer.pull_size - exchange->body_sent;
+}
+
+/* What goes out next takes more. */
+static bool has_room(const struct kolk_http_server_exchange *exchange)
+{
+	return exchange->phase == HS_PULL && exchange->out.size < HS_OUT_BYTES / 2 &&
+	       !exchange->conn->ending;
+}
+
+bool hs_write(struct kolk_http_server_exchange *exchange, const void *data, size_t size)
+{
+	char *place;
+
+	if (!has_room(exchange) || size == 0 || size > HS_WRITE_MAX || size > left_of(exchange))
+		return false;
+	place = place_for(exchange, size);
+	if (place == NULL)
+		return false;
+	memcpy(place, data, size);
+	add_pulled(exchange, size);
+	if (left_of(exchange) == 0)
+		exchange->phase = HS_WRITTEN;
+	return true;
+}
+
 static enum kolk_err pull_once(struct kolk_http_server_exchange *exchange)
 {
 	const struct kolk_http_answer *answer = &exchange->answer;
-	struct hs_buffer *out = &exchange->out;
-	bool endless = answer->pull_size == KOLK_HTTP_CHUNKED;
-	uint64_t left = endless ? HS_OUT_BYTES : answer->pull_size - exchange->body_sent;
+	uint64_t left = left_of(exchange);
 	size_t size = 0, capacity = left < HS_OUT_BYTES ? (size_t)left : HS_OUT_BYTES;
+	char *place = place_for(exchange, capacity);
 	enum kolk_err err;
 
-	hs_block_get(exchange->conn->loop, out);
-	if (!hs_reserve(out, CHUNK_HEAD + capacity + CHUNK_TAIL))
+	if (place == NULL)
 		return KOLK_E_MEMORY;
-	err = answer->pull(exchange->user,
-			   out->data + out->size + (exchange->chunked ? CHUNK_HEAD : 0), capacity,
-			   &size);
+	err = answer->pull(exchange->user, place, capacity, &size);
 	exchange->pull_pending = err == KOLK_PENDING;
 	if (err != KOLK_OK)
 		return exchange->pull_pending ? KOLK_OK : err;
-	if (size > capacity || (size == 0 && !endless))
+	if (size > capacity || (size == 0 && !is_endless(exchange)))
 		return KOLK_E_OPTIONS; /* not what was promised */
 	if (size > 0)
 		add_pulled(exchange, size);
 	else if (exchange->chunked)
 		err = end_chunks(exchange);
-	if (size == 0 || (!endless && exchange->body_sent == answer->pull_size))
+	if (size == 0 || left_of(exchange) == 0)
 		exchange->phase = HS_WRITTEN;
 	return err;
 }
 
 static void pull(struct kolk_http_server_exchange *exchange)
 {
-	while (exchange->phase == HS_PULL && !exchange->pull_pending &&
-	       exchange->out.size < HS_OUT_BYTES / 2 && !exchange->conn->ending) {
+	while (has_room(exchange) && !exchange->pull_pending) {
 		enum kolk_err err = pull_once(exchange);
 
 		if (err != KOLK_OK)

@@ -35,6 +35,15 @@ void kolk_http_server_more(struct kolk_http_server_exchange *exchange)
 	changed(exchange);
 }
 
+bool kolk_http_server_write(struct kolk_http_server_exchange *exchange, const void *data,
+			    size_t size)
+{
+	if (exchange->h2 != NULL || !hs_write(exchange, data, size))
+		return false;
+	changed(exchange);
+	return true;
+}
+
 void kolk_http_server_pause(struct kolk_http_server_exchange *exchange)
 {
 	if (exchange->paused || !exchange->running)

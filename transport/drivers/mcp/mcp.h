@@ -10,8 +10,7 @@
  *   client.c    clients are opened and closed
  *   call.c      it is sent, hears messages, ends; cancel.c: is cancelled; resume.c: goes on
  *   start.c     a call begins; wait.c: the blocking form; request.c: its request is composed
- *   era.c       whether a server has sessions: asked once, and now and then
- *   token.c     tokens that requests show, and what refuses them
+ *   era.c       whether a server has sessions, asked now and then; token.c: the tokens it is shown
  *   modern.c    messages of the era without sessions; legacy.c: of those with sessions
  *   post.c      one HTTP exchange that carries messages
  *   stdio.c     sessions of child processes are made; local.c: of a server in this process
@@ -29,6 +28,7 @@
 #ifndef KOLK_DRIVERS_MCP_H
 #define KOLK_DRIVERS_MCP_H
 
+#include <kolk/kolk.h>
 #include <kolk/mcp.h>
 #include <kolk/mcp_local.h>
 #include <pthread.h>
