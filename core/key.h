@@ -80,6 +80,7 @@ struct kolk_key {
 	int16_t fail_err;
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
 	bool in_lru;               /* under accounting */
+	bool awaited;              /* threads may sleep on `changes` */
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
 	/* W: holders (relaxed: a count). Of open: those that it counts as idle (idle_max.c). Not

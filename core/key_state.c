@@ -10,6 +10,9 @@ void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
 	kolk__add_sc(&key->changes, 1);
+	if (!key->awaited) /* mostly: a system call less for each dial */
+		return;
+	key->awaited = false;
 	kolk__effects_wake(effects, kolk__futex(&key->changes), UINT32_MAX);
 }
 

@@ -18,7 +18,8 @@ static uint32_t begin(struct kolk_key *key)
 	return changes;
 }
 
-/* KOLK_OK = warm, KOLK_PENDING = not yet, else the failure of a dial since failed_before. */
+/* KOLK_OK = warm, KOLK_PENDING = not yet, and the next change wakes who waits for it, else the failure
+ * of a dial since failed_before. */
 static enum kolk_err warm_state(struct kolk_key *key, uint64_t failed_before)
 {
 	struct kolk_engine *engine = key->engine;
@@ -32,6 +33,7 @@ static enum kolk_err warm_state(struct kolk_key *key, uint64_t failed_before)
 		err = KOLK_OK;
 	else if (kolk__rare_count(kolk__key_counters(key), KOLK__DIAL_FAILED) != failed_before)
 		err = key->failed != NULL ? key->failed->failure.err : KOLK_E_MEMORY;
+	key->awaited |= err == KOLK_PENDING;
 	kolk__give_lock(engine, &key->lock);
 	return err;
 }

@@ -4,6 +4,7 @@
 #include "tests/unit/learn.h"
 
 #include "core/dial.h"
+#include "core/effects.h"
 #include "core/engine.h"
 
 /* ---- dial or wait, and for how long */
@@ -221,6 +222,23 @@ static size_t cleared(struct fixture *fix, const char *pool, const char *tenant,
 	return count;
 }
 
+/* A dial of a pool that nobody warms costs no system call for that. */
+static void a_change_wakes_those_that_wait_for_warm(void **state)
+{
+	struct fixture *fix = *state;
+	KOLK__EFFECTS(effects);
+
+	kolk__key_lock(fix->key, &effects, kolk__now(fix->engine));
+	kolk__key_changed(fix->key, &effects);
+	assert_int_equal(effects.wake_count, 0);
+	fix->key->awaited = true; /* as kolk_key_warm has it before it sleeps */
+	kolk__key_changed(fix->key, &effects);
+	assert_int_equal(effects.wake_count, 1);
+	kolk__key_changed(fix->key, &effects);
+	assert_int_equal(effects.wake_count, 1);
+	kolk__key_unlock(&effects);
+}
+
 static void what_is_cleared_is_what_was_meant(void **state)
 {
 	struct fixture *fix = *state;
@@ -325,6 +343,7 @@ static const struct CMUnitTest tests[] = {
 	T(the_surplus_of_a_burst_leaves_one_by_one),
 	T(surplus_that_was_used_leaves_one_by_one),
 	T(a_tenant_is_warmed_in_every_pool),
+	T(a_change_wakes_those_that_wait_for_warm),
 	T(what_is_cleared_is_what_was_meant),
 	T(dials_begin_a_slice_at_a_time),
 };
