@@ -268,7 +268,7 @@ static int make(int fd, const struct kolk_sock_listen *o)
 		return make_file(fd, o);
 	if (o->address->family != AF_UNIX) {
 		set(fd, SO_REUSEADDR);
-		kolk__sock_tune(fd, o->keepalive_ns);
+		kolk__sock_tune(fd, o->keepalive_ns, KOLK_FOREVER);
 	}
 	if (o->share == 2)
 		set(fd, SO_REUSEPORT);
@@ -299,7 +299,7 @@ static int make_fit(const struct kolk_sock_listen *o)
 	    fcntl(o->fd, F_SETFD, FD_CLOEXEC) != 0)
 		return -errno;
 	if (number_of(o->fd, SO_DOMAIN) != AF_UNIX)
-		kolk__sock_tune(o->fd, o->keepalive_ns);
+		kolk__sock_tune(o->fd, o->keepalive_ns, KOLK_FOREVER);
 	return o->fd;
 }
 

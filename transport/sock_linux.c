@@ -35,15 +35,19 @@ static int whole(uint64_t ns, uint64_t unit_ns, uint64_t max)
 	return units < 1 ? 1 : units > max ? (int)max : (int)units;
 }
 
-void kolk__sock_tune(int fd, uint64_t keepalive_ns)
+/* With TCP_USER_TIMEOUT the kernel counts no keep-alive probes: that time decides (tcp(7)). */
+void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns)
 {
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (unacked_ns != KOLK_FOREVER)
+		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, whole(unacked_ns, KOLK_MS_NS, INT32_MAX));
 	if (keepalive_ns == KOLK_FOREVER)
 		return;
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole(keepalive_ns, KOLK_S_NS, 32767));
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
-	set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	if (unacked_ns == KOLK_FOREVER)
+		set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
 /* ip(7); since Linux 6.3 */
@@ -76,10 +80,7 @@ int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock
 		return -errno;
 	if (family == AF_UNIX)
 		return fd;
-	kolk__sock_tune(fd, options->keepalive_ns);
-	if (options->unacked_ns != KOLK_FOREVER)
-		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-		    whole(options->unacked_ns, KOLK_MS_NS, INT32_MAX));
+	kolk__sock_tune(fd, options->keepalive_ns, options->unacked_ns);
 	err = bind_to(fd, family, options);
 	if (err == 0)
 		return fd;
@@ -105,12 +106,25 @@ int32_t kolk__sock_connect(const struct kolk_op *op)
 	return connect(op->fd, op->data, (socklen_t)op->size) == 0 ? 0 : -errno;
 }
 
-static bool is_to_itself(int fd)
+/* Of IPv4 and IPv6 it is in the same place. */
+static in_port_t port_of(const void *address)
+{
+	struct sockaddr_in in;
+
+	memcpy(&in, address, sizeof in);
+	return in.sin_port;
+}
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+	       "ports are in one place");
+
+/* Two ports mostly differ, and then the peer need not be asked for. */
+static bool is_to_itself(int fd, const struct sockaddr *dialled)
 {
 	struct sockaddr_storage own = { 0 }, peer = { 0 };
 	socklen_t own_size = sizeof own, peer_size = sizeof peer;
 
 	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+	       port_of(&own) == port_of(dialled) &&
 	       getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
 	       own_size == peer_size && memcmp(&own, &peer, own_size) == 0;
 }
@@ -122,7 +136,7 @@ int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result)
 {
 	const struct sockaddr *address = op->data;
 
-	if (result != 0 || address->sa_family == AF_UNIX || !is_to_itself(op->fd))
+	if (result != 0 || address->sa_family == AF_UNIX || !is_to_itself(op->fd, address))
 		return result;
 	(void)setsockopt(op->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
 			 sizeof(struct linger));
