@@ -90,7 +90,9 @@ static struct before look_before(const struct gw_exchange *x)
 	const struct kolk_http_request_head *head = x->head;
 	struct before before = { 0 };
 
-	before.request_id = kolk_http_field(head->fields, head->field_count, "x-request-id");
+	if (x->target->route->request_id != 0)
+		before.request_id =
+			kolk_http_field(head->fields, head->field_count, "x-request-id");
 	for (uint32_t i = 0; x->trusted && i < head->field_count; i++)
 		note(&before, &head->fields[i]);
 	return before;

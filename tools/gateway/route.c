@@ -203,10 +203,11 @@ static size_t host_size(const char *authority)
 static bool host_matches(const struct gw_target *target, const char *authority)
 {
 	const char *host = target->route->host;
-	size_t size = host_size(authority), wanted = target->host_size;
+	size_t size, wanted = target->host_size;
 
 	if (host == NULL)
 		return true;
+	size = host_size(authority);
 	if (!is_wildcard(target->route))
 		return size == wanted && strncasecmp(authority, host, size) == 0;
 	wanted -= 1; /* ".name" */
@@ -282,10 +283,12 @@ const struct gw_target *gw_view_find(const struct gw_view *view,
 const struct gw_target *gw_view_find_metadata(const struct gw_view *view,
 					      const struct kolk_http_request_head *head)
 {
-	const size_t prefix = sizeof GW_METADATA_PATH - 1, size = strcspn(head->target, "?");
+	const size_t prefix = sizeof GW_METADATA_PATH - 1;
+	size_t size;
 
 	if (strncmp(head->target, GW_METADATA_PATH, prefix) != 0)
 		return NULL;
+	size = strcspn(head->target, "?");
 	for (uint32_t i = 0; i < view->config->route_count; i++) {
 		const struct gw_target *target = &view->targets[i];
 		const char *path = target->route->access.metadata_path;

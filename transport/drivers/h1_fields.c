@@ -139,17 +139,25 @@ bool h1_length(const char *value, uint64_t *length)
 	return number((struct part){ value, strlen(value) }, length);
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 const char *h1_next_member(const char **list, size_t *size)
 {
-	const char *at = *list + strspn(*list, ", \t");
-	size_t length = strcspn(at, ",");
+	const char *at = *list, *end;
 
-	if (length == 0)
+	while (*at == ',' || is_blank(*at))
+		at++;
+	for (end = at; *end != ',' && *end != '\0'; end++)
+		;
+	if (end == at)
 		return NULL;
-	*list = at + length;
-	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
-		length--;
-	*size = length;
+	*list = end;
+	while (is_blank(end[-1]))
+		end--;
+	*size = (size_t)(end - at);
 	return at;
 }
 
@@ -318,9 +326,9 @@ static enum kolk_err split_field(struct h1_message *message, char *line, char *e
 		*colon = lower;
 	if (*colon != ':' || colon == line)
 		return h1_message_break(message); /* a blank before the colon or at the start, too */
-	for (value = colon + 1; *value == ' ' || *value == '\t'; value++)
+	for (value = colon + 1; is_blank(*value); value++)
 		;
-	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+	while (end > value && is_blank(end[-1]))
 		end--;
 	if (!h1_is_value(value, (size_t)(end - value)))
 		return h1_message_break(message);
@@ -424,7 +432,7 @@ static size_t blanks_size(const char *text, size_t size)
 {
 	size_t i = 0;
 
-	while (i < size && (text[i] == ' ' || text[i] == '\t'))
+	while (i < size && is_blank(text[i]))
 		i++;
 	return i;
 }
