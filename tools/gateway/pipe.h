@@ -3,7 +3,7 @@
  * pipe.h - the bytes of one direction that are in the gateway: what came, and was not fetched yet.
  *
  * A sender is paused at GW_PIPE_HIGH bytes and resumed at GW_PIPE_LOW. One piece more may come, so a
- * pipe never holds more than GW_PIPE_HIGH and the largest piece (16 KiB from upstreams and on
+ * pipe never holds more than GW_PIPE_HIGH and the largest piece (20 KiB from upstreams, 16 KiB on
  * HTTP/2; from a client on HTTP/1.1 what its socket held, at most 1 MiB).
  */
 #ifndef KOLK_GATEWAY_PIPE_H
