@@ -254,8 +254,8 @@ static void on_closed(void *user)
 }
 
 /* The clients end; connections that they still use after half of the time are closed all the same.
- * False = not within it: the engine, and what its loops use, are still there. */
-static bool end_engine(struct gateway *gateway, uint64_t ns)
+ * False = they are not closed at the deadline: the engine, and what its loops use, are still there. */
+static bool end_engine(struct gateway *gateway, uint64_t ns, uint64_t deadline_ns)
 {
 	static sem_t closed; /* outlives the wait for it */
 	uint32_t closing = 0;
@@ -266,7 +266,7 @@ static bool end_engine(struct gateway *gateway, uint64_t ns)
 		    kolk_http_close(gateway->loops[i].http, on_closed, &closed) == KOLK_OK)
 			closing++;
 	(void)kolk_engine_drain(gateway->engine, kolk_in_ns(ns / 2));
-	if (kolk_engine_wait_closed(gateway->engine, kolk_in_ns(ns)) != KOLK_OK)
+	if (kolk_engine_wait_closed(gateway->engine, deadline_ns) != KOLK_OK)
 		return false;
 	while (closing > 0) /* no connection is left that it could wait for */
 		closing -= sem_wait(&closed) == 0;
@@ -303,6 +303,13 @@ static uint64_t left_ns(uint64_t until_ns)
 	return until_ns > now_ns ? until_ns - now_ns : 0;
 }
 
+/* What takes longer to close than it should, a child that is slow to end, a server that is slow to
+ * answer DELETE, has what is left of drain_timeout: so much, where that is for ever. */
+static uint64_t close_until_ns(uint64_t deadline_ns)
+{
+	return sooner(kolk_in_ns(30 * KOLK_S_NS), deadline_ns);
+}
+
 /* Spans have a second, and at most a quarter of the rest. False = connections were left, and their memory
  * is the system's to free. */
 static bool stop(struct gateway *gateway)
@@ -332,9 +339,10 @@ static bool stop(struct gateway *gateway)
 		gw_tracing_end(gateway, sooner(kolk_in_ns(KOLK_S_NS), deadline_ns - rest * 3 / 4));
 		gw_each_loop(gateway, flush_log, NULL);
 		gw_dns_names_close(gateway->names);
-		ended = gw_mcp_close(gateway, sooner(kolk_in_ns(rest / 4), deadline_ns - rest / 2)) &&
+		ended = gw_mcp_close(gateway, close_until_ns(deadline_ns - rest / 2)) &&
 			end_engine(gateway,
-				   sooner(rest - rest / 4, left_ns(deadline_ns - rest / 4)));
+				   sooner(rest - rest / 4, left_ns(deadline_ns - rest / 4)),
+				   close_until_ns(deadline_ns - rest / 4));
 	}
 	gw_access_log_close(gateway->log, deadline_ns); /* requests have ended: nothing more is
 							 * logged */
