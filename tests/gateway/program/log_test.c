@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/gateway/program/program.h"
+#include "tests/kit/control.h"
 
 static char text[PROGRAM_TEXT];
 
@@ -121,10 +122,11 @@ static void play_silent(struct kit_mock_conn *conn, void *user)
 static void test_end_is_bounded(void)
 {
 	struct kit_mock *mock = kit_mock_open(&(struct kit_mock_options){ .play = play_silent });
+	struct kit_control control;
 	struct program program;
-	uint64_t begun_ms, took_ms;
+	uint64_t begun_ms;
 	char pools[256];
-	int log, fd;
+	int log, fd, took_ms;
 
 	MUST(mock != NULL);
 	snprintf(pools, sizeof pools, "  - {name: up, address: \"%s\", protocol: http}\n",
@@ -140,10 +142,12 @@ static void test_end_is_bounded(void)
 	CHECK(client_send(fd, "GET /up HTTP/1.1\r\nHost: a\r\n\r\n"));
 	CHECK(WITHIN_MS(5000, kit_mock_counts(mock).bytes_in > 0));
 	begun_ms = tap_now_ms();
+	kit_control_begin(&control);
 	CHECK(program_stop(&program, 10000));
-	took_ms = tap_now_ms() - begun_ms;
-	tap_note("it ended after %d ms", (int)took_ms);
-	CHECK(took_ms >= 1000 && took_ms < 2500);
+	CHECK(tap_now_ms() - begun_ms >= 1000);
+	took_ms = (int)kit_control_end(&control);
+	tap_note("it ended after %d ms", took_ms);
+	CHECK(took_ms < 2500);
 	close(fd);
 	close(log);
 	kit_mock_close(mock);
@@ -178,21 +182,28 @@ static void test_no_reader(void)
 	CHECK(program_stop(&program, 8000));
 }
 
-/* A full disk, then one with room: the lines between are told. */
+/* The disk is full for so long after the last line, then it has room: whether the lines are told. */
+static bool full_for(struct program *program, int ms)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "%s/access.log", program->directory);
+	CHECK(unlink(path) == 0 && symlink("/dev/full", path) == 0);
+	CHECK(program_reload(program));
+	ask_often(program, 20);
+	usleep((useconds_t)ms * 1000);
+	CHECK(unlink(path) == 0 && program_reload(program));
+	ask_often(program, 1);
+	return program_logged(program, ",\"lost\":20}");
+}
+
 static void test_full_disk(void)
 {
 	struct program program;
-	char path[64];
 
 	MUST(begin(&program));
-	snprintf(path, sizeof path, "%s/access.log", program.directory);
-	CHECK(unlink(path) == 0 && symlink("/dev/full", path) == 0);
-	CHECK(program_reload(&program));
-	ask_often(&program, 20);
-	usleep(500000); /* older than a buffer becomes */
-	CHECK(unlink(path) == 0 && program_reload(&program));
-	ask_often(&program, 1);
-	CHECK(program_logged(&program, ",\"lost\":20}"));
+	/* Older than a buffer becomes; on a machine that has no time for its writer, too. */
+	CHECK(full_for(&program, 500) || full_for(&program, 2000) || full_for(&program, 8000));
 	CHECK(program_stop(&program, 8000));
 }
 
@@ -235,6 +246,7 @@ enum { REQUESTS = 6000 }; /* 64 buffers have room for 3 200 */
 /* A reader that stops and goes on: what it did not get is told, to the line. */
 static void test_lost_lines_are_told(void)
 {
+	uint64_t asked = REQUESTS;
 	struct program program;
 	struct told told = { 0 };
 	int fd;
@@ -243,11 +255,15 @@ static void test_lost_lines_are_told(void)
 	fd = reopen_as_fifo(&program, true);
 	ask_often(&program, REQUESTS);
 	read_all(fd, &told);
-	ask_often(&program, 1);
-	read_all(fd, &told);
+	/* Where other load stopped the writer in between, the next line is lost, too, and told later. */
+	do {
+		ask_often(&program, 1);
+		asked++;
+		read_all(fd, &told);
+	} while (told.lines + told.lost < asked && asked < REQUESTS + 20);
 	tap_note("%llu lines, %llu lost", (unsigned long long)told.lines,
 		 (unsigned long long)told.lost);
-	CHECK(told.lost > 0 && told.lines + told.lost == REQUESTS + 1);
+	CHECK(told.lost > 0 && told.lines + told.lost == asked);
 	CHECK(program_stop(&program, 8000));
 	close(fd);
 }

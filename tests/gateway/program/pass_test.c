@@ -214,7 +214,7 @@ static void play_slow_reader(struct kit_mock_conn *conn, void *user)
 		return;
 	while (kolk__load_acquire(go) == 0 && kit_mock_wait(conn, 1000))
 		;
-	if (kit_mock_read(conn, NULL, 12 << 20, 10000))
+	if (kit_mock_read(conn, NULL, 12 << 20, 60000))
 		kit_mock_say(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
 	kit_mock_drain(conn, 5000);
 }

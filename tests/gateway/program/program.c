@@ -16,6 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Of clients, and of who hears what the program says: other load may stop all of them for long. */
+enum { PATIENCE_S = 60 };
+
 /* ---- the program */
 
 static bool write_file(const struct program *program, const struct program_file *parts)
@@ -56,13 +59,15 @@ static bool readable(int fd, int ms)
 
 bool program_says(struct program *program, const char *text)
 {
-	uint64_t until_ms = tap_now_ms() + 30000; /* it may say other things for ever */
+	uint64_t now_ms = tap_now_ms(), until_ms = now_ms + 1000 * PATIENCE_S;
 
-	while (strstr(program->said, text) == NULL) {
+	/* It may say other things for ever. */
+	for (; strstr(program->said, text) == NULL; now_ms = tap_now_ms()) {
 		size_t had = strlen(program->said);
 		ssize_t size = 0;
 
-		if (had < sizeof program->said - 1 && tap_now_ms() < until_ms && readable(program->err, 10000))
+		if (had < sizeof program->said - 1 && now_ms < until_ms &&
+		    readable(program->err, (int)(until_ms - now_ms)))
 			size = read(program->err, program->said + had, sizeof program->said - 1 - had);
 		if (size <= 0) {
 			tap_note("it said: %s", program->said);
@@ -195,6 +200,7 @@ bool program_stop(struct program *program, int ms)
 		waitpid(program->pid, NULL, 0);
 	}
 	close(program->err);
+	program->status = ended && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	program->blocks_left = program_blocks(program);
 	if (program->counted != NULL)
 		munmap(program->counted, sizeof *program->counted);
@@ -262,7 +268,7 @@ int program_connect(const struct program *program)
 	struct sockaddr_in in = { .sin_family = AF_INET,
 				  .sin_port = htons(program->port),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct timeval patience = { .tv_sec = 15 };
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -316,8 +322,8 @@ int program_curl(const struct program *program, const char *arguments, char text
 	size_t had = 0;
 	FILE *out;
 
-	snprintf(command, sizeof command, "curl -s -m 20 --noproxy '*' http://127.0.0.1:%u%s",
-		 program->port, arguments);
+	snprintf(command, sizeof command, "curl -s -m %d --noproxy '*' http://127.0.0.1:%u%s",
+		 PATIENCE_S, program->port, arguments);
 	out = popen(command, "r");
 	text[0] = '\0';
 	if (out == NULL)

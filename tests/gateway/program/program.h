@@ -27,6 +27,7 @@ struct program {
 	char directory[32];      /* with gw.yaml, access.log */
 	struct counted *counted; /* what it has allocated; NULL = it is not counted */
 	uint64_t blocks_left;    /* program_blocks at its end */
+	int status;              /* with which it ended; -1 = not yet, or by a signal */
 	const char *listener;    /* options of its listener: ", streams_max: 7"; NULL = none */
 	char said[4096];         /* what was read of its standard error */
 };
