@@ -112,7 +112,10 @@ static void setting(struct kit_peer *peer, const char *text)
 
 static bool postgres_configure(struct kit_peer *peer)
 {
+	/* jit: a statement that would have many rows is compiled first, which takes LLVM seconds on
+	 * a busy machine. */
 	static const char *const always[] = { "listen_addresses=127.0.0.1",
+					      "jit=off",
 					      "fsync=off",
 					      "full_page_writes=off",
 					      "synchronous_commit=off",
