@@ -175,7 +175,7 @@ static void test_questions(void)
 	place_close(&place);
 }
 
-/* How a call ends whose client does not answer. */
+/* How a call ends whose client does not answer in time; and in other ways. */
 static void test_unanswered(void)
 {
 	char fields[512], id[64];
@@ -188,6 +188,9 @@ static void test_unanswered(void)
 	MUST(read_question(fd, "sampling/createMessage", id));
 	CHECK(client_read(fd, NULL, text) && has("\"id\":1,\"error\"") && has("in time"));
 	close(fd);
+	place_close(&place);
+	MUST(begin(&place, "2026-07-28", "era: modern", ""));
+	MUST(open_session(&place, fields));
 	fd = begin_request(&place, "POST /mcp", fields, CALL("2", "test_sampling", "\"prompt\":\"p\""));
 	MUST(read_question(fd, "sampling/createMessage", id));
 	CHECK(reply(&place, fields, id, "\"error\":{\"code\":-1,\"message\":\"no model\"}}") == 202);
@@ -404,8 +407,11 @@ static int begin_elicitation(const struct place *place, const char *more)
 	return begin_request(place, "POST /mcp", MODERN_CALL_FIELDS("test_elicitation"), body);
 }
 
+enum { SUSPENDED_MS = 300 };
+
 static bool ask_round(struct asker *asker, uint32_t round)
 {
+	uint64_t began_ms = tap_now_ms();
 	char more[1024], said[32], state[256];
 	int fd = begin_elicitation(asker->place, "");
 
@@ -421,7 +427,10 @@ static bool ask_round(struct asker *asker, uint32_t round)
 	if (round % 3 == 1)
 		client_read(fd, NULL, text);
 	close(fd);
-	return round % 3 == 2 || has(said);
+	if (round % 3 == 2 || strstr(text, said) != NULL)
+		return true;
+	/* Other load may have stopped it for longer than the call was suspended. */
+	return tap_now_ms() - began_ms >= SUSPENDED_MS && has("has expired");
 }
 
 static void *be_asker(void *of)
@@ -510,19 +519,29 @@ static void test_gone_when_asked(void)
 
 static void test_expired(void)
 {
+	static const struct place_options o = {
+		.server.versions = "2025-11-25", .mcp = "isolation: tenant, sharing: exclusive",
+		.users = true, .routes =
+		"    - {match: {path: /mcp}, pool: tools, mcp: {suspend_timeout: 300ms}}\n"
+		"    - {match: {path: /brief}, pool: tools, timeouts: {request: 400ms}}\n"
+	};
 	struct place place;
 	char state[256];
 
-	MUST(begin(&place, "2025-11-25", "isolation: tenant, sharing: exclusive",
-		   ", mcp: {suspend_timeout: 300ms}, timeouts: {request: 400ms}"));
+	MUST(place_open(&place, &o));
 	MUST(suspend(&place, "test_elicitation", state));
 	CHECK(WITHIN_MS(10000, number(&place, MCP_N_cancels_notified) == 1));
 	CHECK(number(&place, MCP_N_calls_now) == 0);
 	CHECK(go_on(&place, "test_elicitation", state, ANSWER("1", "response", "yes")) == 400);
 	CHECK(has("-32602") && number(&place, MCP_N_replies) == 0);
-	/* A request has its own time, and its server is told of its end. */
-	CHECK(call_tool(&place, "POST /mcp", "slow", "") == 504);
-	CHECK(WITHIN_MS(10000, number(&place, MCP_N_cancels_notified) == 2));
+	/* A request has its own time, and its server is told of its end; again where other load did not
+	 * let it come so far, or let its answer come first. */
+	for (int i = 0, got = 0; i < 10 && number(&place, MCP_N_cancels_notified) < 2; i++) {
+		got = call_tool(&place, "POST /brief", "slow", "");
+		CHECK(got == 504 || got == 200);
+		(void)WITHIN_MS(500, number(&place, MCP_N_cancels_notified) == 2);
+	}
+	CHECK(number(&place, MCP_N_cancels_notified) == 2);
 	place_close(&place);
 }
 
