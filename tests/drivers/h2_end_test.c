@@ -196,7 +196,7 @@ static void a_peer_that_does_not_read(void **state)
 
 	(void)state;
 	assert_int_equal(result.err, KOLK_E_CLOSED);
-	assert_in_range(result.took_ms, 390, 10000);
+	assert_true(result.took_ms >= 390);
 	assert_int_equal(result.executions, 0);
 	assert_true(h2_get(fixture, "/ok").mine);
 	assert_int_equal(h2_accepted(fixture), 2);

@@ -7,6 +7,7 @@
 
 #include "tests/kit/cmocka/run.h"
 #include "tests/drivers/h2_wire.h"
+#include "tests/kit/control.h"
 
 /* ---- tests */
 
@@ -157,7 +158,7 @@ static void a_time_out_costs_a_stream_not_the_connection(void **state)
 								      .deadline_ms = 20 });
 
 		assert_int_equal(result.err, KOLK_E_TIMEOUT);
-		assert_in_range(result.took_ms, 19, 5000);
+		assert_true(result.took_ms >= 19);
 	}
 	assert_true(h2_get(fixture, "/ok").mine);
 	assert_int_equal(h2_accepted(fixture), 1);
@@ -188,17 +189,19 @@ static void expect_continue(void **state)
 {
 	struct kolk_http_driver_options options = { .continue_timeout_ns = 2 * KOLK_S_NS };
 	struct h2_fixture *fixture = h2_wire_open(&options, 0);
-	struct result result = h2_ask(fixture, &(struct ask){ .target = "/continue",
-							      .method = "PUT",
-							      .body_size = 5000, .expect = true });
+	struct kit_control control;
+	struct result result;
 
 	(void)state;
+	kit_control_begin(&control);
+	result = h2_ask(fixture, &(struct ask){ .target = "/continue", .method = "PUT",
+						.body_size = 5000, .expect = true });
 	assert_int_equal(result.err, KOLK_OK);
-	assert_true(result.took_ms < 1990);
+	assert_true(kit_control_end(&control) < 1500);
 	result = h2_ask(fixture, &(struct ask){ .target = "/sink", .method = "PUT",
 						.body_size = 5000, .expect = true });
 	assert_int_equal(result.err, KOLK_OK);
-	assert_in_range(result.took_ms, 1999, 8000); /* without a 100: sent all the same */
+	assert_true(result.took_ms >= 1999); /* without a 100: sent all the same */
 	h2_wire_close(fixture);
 }
 

@@ -486,6 +486,20 @@ static void open_place(struct place *place, const char *address)
 	place->loop = kolk_engine_loop(place->engine, 0);
 }
 
+/* The stream of the session has ended, also as the client sees it. */
+static void wait_for_no_stream(const struct place *place)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	for (int i = 0; i < 5000; i++) {
+		assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
+		if (stats.leased == 0)
+			break;
+		usleep(1000);
+	}
+	assert_int_equal(stats.leased, 0);
+}
+
 static void a_server_may_ping_an_idle_session(void **state)
 {
 	struct server server = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -524,7 +538,7 @@ static void a_server_may_ping_an_idle_session(void **state)
 	pthread_mutex_lock(&server.lock);
 	close(server.stream); /* the session is idle: the next call makes another one */
 	pthread_mutex_unlock(&server.lock);
-	usleep(20000);
+	wait_for_no_stream(&place);
 	result = place_call(client, "ping", NULL);
 	assert_int_equal(result.err, KOLK_OK);
 	kolk_mcp_result_free(&result);

@@ -46,13 +46,13 @@ void place_open(struct place *place, struct place_options *options)
 void place_close(struct place *place)
 {
 	assert_int_equal(place_stats(place).isolation_violations, 0);
-	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(60000)), KOLK_OK);
 	if (place->http_sse)
 		place_wait_for(place, MCP_N_sessions_open, 0);
 	assert_int_equal(place_number(place, MCP_N_sessions_open), place->stateless ? 1 : 0);
 	assert_int_equal(kolk_check(place->engine, NULL), KOLK_OK);
 	kolk_engine_drain(place->engine, kolk_in_ms(2000));
-	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(60000)), KOLK_OK);
 	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
 	mcp_fixture_close(place->server);
 }
@@ -100,9 +100,9 @@ void place_close_children(struct place *place)
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
 	assert_int_equal(place_stats(place).isolation_violations, 0);
-	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(10000)), KOLK_OK);
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(60000)), KOLK_OK);
 	kolk_engine_drain(place->engine, kolk_in_ms(5000));
-	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(10000)), KOLK_OK);
+	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(60000)), KOLK_OK);
 	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
 	assert_int_equal(stats.open, 0);
 	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);

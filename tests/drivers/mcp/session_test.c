@@ -345,7 +345,7 @@ static void a_tenants_limit_is_not_the_servers_fault(void **state)
 	struct place_options options = { .mcp.initialize_timeout_ns = 400 * KOLK_MS_NS,
 					 .connections_max = 1 };
 	struct tracked slow = { .method = "tools/call",
-				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":1000}}" };
+				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":3000}}" };
 	struct tracked calls[6];
 	struct kolk_mcp_client *bob;
 	struct place place;
@@ -354,7 +354,7 @@ static void a_tenants_limit_is_not_the_servers_fault(void **state)
 	place_open(&place, &options);
 	slow.client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, run_tracked, &slow);
-	place_wait_for(&place, MCP_N_calls_now, 1);
+	place_wait_for(&place, MCP_N_tool_calls, 1);
 	for (int i = 0; i < 6; i++) {
 		calls[i] = (struct tracked){ .method = "tools/list",
 					     .client = place_client(&place, "alice", NULL) };

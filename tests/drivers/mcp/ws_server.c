@@ -355,10 +355,10 @@ void ws_place_close(struct place *place, struct ws_server *server)
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
 
 	assert_int_equal(place_stats(place).isolation_violations, 0);
-	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(60000)), KOLK_OK);
 	assert_int_equal(kolk_check(place->engine, NULL), KOLK_OK);
 	kolk_engine_drain(place->engine, kolk_in_ms(2000));
-	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(60000)), KOLK_OK);
 	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
 	assert_int_equal(stats.open, 0);
 	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
