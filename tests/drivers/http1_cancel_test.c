@@ -122,9 +122,9 @@ static void cancel_events(uint32_t closes, uint64_t least_ms, uint64_t most_ms)
 	uint64_t began_ms, control_ms;
 	struct ask ask;
 
+	kit_control_begin(&gone.control);
 	http1_prepare(&fixture);
 	http1_open(&fixture, mock_events, &gone);
-	kit_control_begin(&gone.control);
 	ask_init(&ask, &fixture.client, "GET", "/");
 	ask.request.cancel_closes = closes;
 	ask_start(&ask);

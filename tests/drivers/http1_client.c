@@ -125,7 +125,7 @@ void ask_init(struct ask *ask, struct http_fixture *client, const char *method,
 	ask->request = (struct kolk_http_request)KOLK_INIT(kolk_http_request);
 	ask->request.method = method;
 	ask->request.target = target;
-	ask->request.deadline_ns = kolk_in_ms(5000);
+	ask->request.deadline_ns = kolk_in_ms(60000);
 	ask->handler = (struct kolk_http_handler)KOLK_INIT(kolk_http_handler);
 	ask->handler.informational = on_informational;
 	ask->handler.head = on_head;

@@ -51,7 +51,7 @@ struct ask {
 	uint32_t pulls;
 };
 
-/* A request with a deadline of 5 s, to be changed before it starts. */
+/* A request with a deadline of a minute, to be changed before it starts. */
 void ask_init(struct ask *ask, struct http_fixture *client, const char *method,
 	      const char *target);
 void ask_start(struct ask *ask);

@@ -303,7 +303,7 @@ void tracked_cancel(struct tracked *tracked)
 
 void tracked_wait(struct tracked *tracked)
 {
-	for (int i = 0; i < 10000 && kolk__load_acquire(&tracked->ends) == 0; i++)
+	for (int i = 0; i < 60000 && kolk__load_acquire(&tracked->ends) == 0; i++)
 		usleep(1000);
 	assert_int_equal(kolk__load_acquire(&tracked->ends), 1);
 }
