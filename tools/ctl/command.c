@@ -96,6 +96,8 @@ static void print_status(const struct request *request, const json_t *status)
 	print_section(request, status, SECTION_POOLS);
 	print_section(request, status, SECTION_ROUTES);
 	print_section(request, status, SECTION_MEMBERS);
+	print_section(request, status, SECTION_FEDERATIONS);
+	print_section(request, status, SECTION_TOOLS);
 	print_section(request, status, SECTION_TENANTS);
 	if ((request->given & OPTION_CONNECTIONS) != 0)
 		print_section(request, status, SECTION_CONNECTIONS);

@@ -1,69 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lists.c - the lists of a status as tables: pools, tenants, keys, connections, loops, waiters. */
-#define _GNU_SOURCE
-#include "tools/ctl/view.h"
+#include "tools/ctl/lists.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "tools/ctl/text.h"
 
-/* ---- cells that several tables have */
-
-static void rate_cell(struct table *table, enum style loud, double per_s)
-{
-	char text[TEXT_NUMBER];
-
-	table_number(table, per_s > 0 ? loud : DIM, per_s, text_rate(per_s, text));
-}
-
-static void time_cell(struct table *table, enum style style, double seconds)
-{
-	char text[TEXT_NUMBER];
-
-	table_number(table, seconds > 0 ? style : DIM, seconds,
-		     seconds > 0 ? text_duration(seconds, text) : "-");
-}
-
-static void some_cell(struct table *table, enum style loud, uint64_t count)
-{
-	table_count(table, count > 0 ? loud : DIM, count);
-}
-
-static enum style fullness(double ratio)
-{
-	return ratio >= 1 ? BAD : ratio >= 0.8 ? WARN : PLAIN;
-}
-
-/* "12/40", sorted by the 12. */
-static void of_limit_cell(struct table *table, uint64_t count, uint64_t limit)
-{
-	bool bounded = limit > 0 && limit < UINT32_MAX - 1;
-	char text[64];
-
-	snprintf(text, sizeof text, bounded ? "%llu/%llu" : "%llu", (unsigned long long)count,
-		 (unsigned long long)limit);
-	table_number(table, bounded ? fullness((double)count / (double)limit) : PLAIN,
-		     (double)count, text);
-}
-
-static bool matches(const char *filter, const char *one, const char *other)
-{
-	return filter == NULL || strcasestr(one, filter) != NULL ||
-	       strcasestr(other, filter) != NULL;
-}
-
 /* ---- pools */
-
-static const json_t *same_name(const json_t *list, const char *name)
-{
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach(list, i,
-			   entry) if (strcmp(view_text(entry, "name"), name) == 0) return entry;
-	return NULL;
-}
 
 static void pool_state(struct table *table, const json_t *pool)
 {
@@ -149,98 +93,6 @@ static void pools(struct table *table, const struct view *view)
 		if (matches(view->filter, name, view_text(pool, "address")))
 			pool_row(table, pool, same_name(before, name), seconds);
 	}
-}
-
-/* ---- routes */
-
-/* Of requests so far that ended like this: loud while there are more. */
-static void outcome_cell(struct table *table, double per_s, uint64_t count)
-{
-	some_cell(table, per_s > 0 ? BAD : PLAIN, count);
-}
-
-static void bytes_cell(struct table *table, uint64_t bytes)
-{
-	char text[TEXT_NUMBER];
-
-	table_number(table, bytes > 0 ? PLAIN : DIM, (double)bytes, text_bytes(bytes, text));
-}
-
-static void route_row(struct table *table, const json_t *route, const json_t *before,
-		      double seconds)
-{
-	const json_t *now = json_object_get(route, "outcomes");
-	const json_t *then = json_object_get(before, "outcomes");
-	const json_t *latency = json_object_get(route, "latency");
-	uint64_t refused = view_refused(route), refused_then = view_refused(before);
-	char why[64];
-
-	table_text(table, ACCENT, view_text(route, "name"));
-	if (seconds > 0)
-		rate_cell(table, PLAIN, view_rate(route, before, "requests", seconds));
-	some_cell(table, PLAIN, view_count(route, "inFlight"));
-	some_cell(table, PLAIN, view_count(route, "requests"));
-	some_cell(table, PLAIN, view_count(now, "2xx"));
-	some_cell(table, PLAIN, view_count(now, "3xx"));
-	some_cell(table, PLAIN, view_count(now, "4xx"));
-	outcome_cell(table, view_rate(now, then, "5xx", seconds), view_count(now, "5xx"));
-	some_cell(table, PLAIN, view_count(now, "client_gone"));
-	outcome_cell(table, view_rate(now, then, "broken", seconds), view_count(now, "broken"));
-	some_cell(table, before != NULL && refused > refused_then ? WARN : PLAIN, refused);
-	table_text(table, PLAIN, view_refused_for(route, before, why, sizeof why));
-	time_cell(table, PLAIN, view_number(latency, "p50Ns") / 1e9);
-	time_cell(table, PLAIN, view_number(latency, "p99Ns") / 1e9);
-	time_cell(table, PLAIN, view_number(latency, "p999Ns") / 1e9);
-	bytes_cell(table, view_count(route, "bytesIn"));
-	bytes_cell(table, view_count(route, "bytesOut"));
-}
-
-static void routes(struct table *table, const struct view *view)
-{
-	const json_t *before = view_list(view->before, SECTION_ROUTES), *route;
-	double seconds = view_seconds(view->status, view->before);
-	size_t i;
-
-	json_array_foreach(view_list(view->status, SECTION_ROUTES), i, route) {
-		const char *name = view_text(route, "name");
-
-		if (matches(view->filter, name, ""))
-			route_row(table, route, same_name(before, name), seconds);
-	}
-}
-
-/* ---- members of balancers */
-
-static void member_row(struct table *table, const struct view *view, const json_t *member)
-{
-	const json_t *before = view_member_of(view->before, member);
-	const json_t *name = view_member_name(view->status, member);
-	const double seconds = view_seconds(view->status, view->before);
-	const bool up = strcmp(view_text(member, "state"), "up") == 0;
-	const bool stale = name != NULL && strcmp(view_text(name, "state"), "resolved") != 0;
-
-	table_text(table, ACCENT, view_text(member, "pool"));
-	table_text(table, PLAIN, view_text(member, "balancer"));
-	table_text(table, up ? GOOD : BAD, view_text(member, "state"));
-	if (seconds > 0)
-		rate_cell(table, PLAIN, view_rate(member, before, "requests", seconds));
-	some_cell(table, PLAIN, view_count(member, "inFlight"));
-	some_cell(table, PLAIN, view_count(member, "requests"));
-	outcome_cell(table, view_rate(member, before, "failed", seconds),
-		     view_count(member, "failed"));
-	some_cell(table, PLAIN, view_count(member, "moved"));
-	table_text(table, PLAIN, view_text(member, "from"));
-	time_cell(table, stale ? BAD : PLAIN, view_number(name, "ageNs") / 1e9);
-}
-
-static void members(struct table *table, const struct view *view)
-{
-	const json_t *member;
-	size_t i;
-
-	json_array_foreach(view_list(view->status, SECTION_MEMBERS), i, member)
-		if (matches(view->filter, view_text(member, "pool"), view_text(member, "from")))
-			member_row(table, view, member);
 }
 
 /* ---- tenants */
@@ -385,29 +237,13 @@ static void overdue(struct table *table, const struct view *view)
 /* ---- all tables */
 
 /* clang-format off */
-#define TEXT(name) { .title = name }
-#define NUMBER(name) { .title = name, .right = true }
-#define RATE(name) { .title = name, .right = true, .live = true }
-#define END { .title = NULL }
-
 static const struct column pool_columns[] = {
 	TEXT("POOL"), TEXT("STATE"), NUMBER("OPEN"), NUMBER("IDLE"), NUMBER("LEASED"),
 	NUMBER("DIAL"), NUMBER("WAIT"), NUMBER("REFUSED"), TEXT("MOST FOR"), RATE("LEASE/S"),
 	NUMBER("REUSED%"), RATE("DIAL/S"), RATE("FAIL/S"), NUMBER("WAIT-P99"), NUMBER("DIAL-P50"),
 	TEXT("ADDRESS"), TEXT("LAST FAILURE"), END
 };
-static const struct column route_columns[] = {
-	TEXT("ROUTE"), RATE("REQ/S"), NUMBER("ACTIVE"), NUMBER("REQUESTS"), NUMBER("2XX"),
-	NUMBER("3XX"), NUMBER("4XX"), NUMBER("5XX"), NUMBER("GONE"), NUMBER("BROKEN"),
-	NUMBER("REFUSED"), TEXT("MOST FOR"), NUMBER("P50"), NUMBER("P99"), NUMBER("P99.9"),
-	NUMBER("IN"), NUMBER("OUT"), END
-};
-static const struct column member_columns[] = {
-	TEXT("MEMBER"), TEXT("BALANCER"), TEXT("CHECKS"), RATE("REQ/S"), NUMBER("ACTIVE"),
-	NUMBER("REQUESTS"), NUMBER("FAILED"), NUMBER("MOVED"), TEXT("FROM"), NUMBER("RESOLVED"), END
-};
-_Static_assert(sizeof pool_columns / sizeof pool_columns[0] - 1 <= TABLE_COLUMNS &&
-		       sizeof route_columns / sizeof route_columns[0] - 1 <= TABLE_COLUMNS,
+_Static_assert(sizeof pool_columns / sizeof pool_columns[0] - 1 <= TABLE_COLUMNS,
 	       "the widest table has a place for each cell of a row");
 static const struct column tenant_columns[] = {
 	TEXT("TENANT"), NUMBER("OPEN"), NUMBER("OF LIMIT"), NUMBER("WAIT"), NUMBER("REFUSED"),
@@ -434,16 +270,16 @@ static const struct column overdue_columns[] = {
 };
 /* clang-format on */
 
-typedef void fill_fn(struct table *table, const struct view *view);
-
 static const struct {
 	const char *title;
 	const struct column *columns;
 	fill_fn *fill;
 } sections[SECTIONS] = {
 	[SECTION_POOLS] = { "pools", pool_columns, pools },
-	[SECTION_ROUTES] = { "routes", route_columns, routes },
-	[SECTION_MEMBERS] = { "members", member_columns, members },
+	[SECTION_ROUTES] = { "routes", route_columns, fill_routes },
+	[SECTION_MEMBERS] = { "members", member_columns, fill_members },
+	[SECTION_FEDERATIONS] = { "federations", federation_columns, fill_federations },
+	[SECTION_TOOLS] = { "tools", tool_columns, fill_tools },
 	[SECTION_TENANTS] = { "tenants", tenant_columns, tenants },
 	[SECTION_KEYS] = { "keys", key_columns, keys },
 	[SECTION_CONNECTIONS] = { "connections", connection_columns, connections },
@@ -459,10 +295,22 @@ const char *view_title(enum section section)
 
 const json_t *view_list(const json_t *status, enum section section)
 {
-	if (section == SECTION_ROUTES || section == SECTION_MEMBERS)
+	if (section >= SECTION_ROUTES && section <= SECTION_TOOLS)
 		return view_program_list(status, sections[section].title);
 	return json_object_get(status, section == SECTION_CONNECTIONS ? "connectionDetails" :
 									 sections[section].title);
+}
+
+size_t view_rows(const json_t *status, enum section section)
+{
+	const json_t *list = view_list(status, section), *entry;
+	size_t i, rows = 0;
+
+	if (section != SECTION_FEDERATIONS)
+		return json_array_size(list);
+	json_array_foreach(list, i, entry)
+		rows += json_array_size(json_object_get(entry, "servers"));
+	return rows;
 }
 
 void view_table(enum section section, const struct view *view, struct table *table)

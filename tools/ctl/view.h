@@ -16,6 +16,8 @@ enum section {
 	SECTION_POOLS,
 	SECTION_ROUTES, /* of a program that has some: kolk-gateway */
 	SECTION_MEMBERS, /* likewise: of its balancers */
+	SECTION_FEDERATIONS, /* their servers */
+	SECTION_TOOLS, /* pooled tools */
 	SECTION_TENANTS,
 	SECTION_KEYS,
 	SECTION_CONNECTIONS,
@@ -67,8 +69,9 @@ uint64_t view_count(const json_t *object, const char *name);
 double view_number(const json_t *object, const char *name);
 const char *view_text(const json_t *object, const char *name);
 const json_t *view_counters(const json_t *object);
-/* The list of a section; NULL = there is none. */
+/* The list of a section; NULL = there is none. And how many rows its table has, without a filter. */
 const json_t *view_list(const json_t *status, enum section section);
+size_t view_rows(const json_t *status, enum section section);
 /* Callers that got no connection, all reasons; and for which the most, as "602 circuit": since
  * `before` if that is there and any were. "" = no caller was refused. */
 uint64_t view_refused(const json_t *object);

@@ -227,7 +227,7 @@ static int rows_aside(const struct top *top)
 	int sum = 0;
 
 	for (enum section i = 0; i < SECTIONS; i++) {
-		size_t rows = json_array_size(view_list(top->status, i));
+		size_t rows = view_rows(top->status, i);
 
 		if (is_aside(top, i) && rows > 0)
 			sum += rows > (size_t)top->aside ? top->aside + 3 : (int)rows + 2;
@@ -284,8 +284,8 @@ static void help(struct pen *pen)
 	static const char *const lines[] = {
 		"q        leave",
 		"p Space  pause, go on",
-		"Tab      next table: pools, routes, tenants, keys, connections, loops, "
-		"waiters, overdue",
+		"Tab      next table: pools, routes, members, federations, tools, tenants, keys, "
+		"connections, loops, waiters, overdue",
 		"Enter    the table alone, and back",
 		"s S      sort it by the next or the previous column; r turns the order round",
 		"/        show only what has this in its name; Esc shows everything again",

@@ -145,7 +145,7 @@ static enum kolk_err reload(void *user, char *text, size_t capacity)
 }
 
 /* As kolk-gateway has it: routes whose requests grow, one of them with a hostile name; members,
- * one by DNS. */
+ * one by DNS; servers of a federation; tools. */
 #define ROUTE(name)                                                                        \
 	"{\"name\":\"" name "\",\"inFlight\":3,\"requests\":%u,\"outcomes\":{\"1xx\":0,"          \
 	"\"2xx\":%u,\"3xx\":0,\"4xx\":5,\"5xx\":2,\"client_gone\":1,\"broken\":0},"               \
@@ -165,6 +165,19 @@ static enum kolk_err reload(void *user, char *text, size_t capacity)
 	"\"addresses\":1,\"members\":1,\"ageNs\":42000000000,\"ttlNs\":1000000000,\"rounds\":9,"     \
 	"\"failures\":2,\"error\":\"Timeout\"}"
 
+#define FEDERATIONS                                                                        \
+	"{\"route\":\"/mcp\",\"toolsDenied\":0,\"servers\":["                                     \
+	"{\"pool\":\"github\",\"prefix\":\"gh\",\"state\":\"up\",\"asked\":%u,\"failed\":0,"         \
+	"\"error\":\"\"},"                                                                    \
+	"{\"pool\":\"files\",\"prefix\":\"f\",\"state\":\"down\",\"asked\":9,\"failed\":4,"           \
+	"\"error\":\"it says \\u001b[31mno\"}]}"
+
+#define TOOLS                                                                              \
+	"{\"name\":\"find_orders\",\"calls\":%u,\"failed\":2,\"inFlight\":1,\"kind\":\"sql\","        \
+	"\"pool\":\"orders\"},"                                                               \
+	"{\"name\":\"disk_usage\",\"calls\":0,\"failed\":0,\"inFlight\":0,\"kind\":\"command\","      \
+	"\"pool\":\"\"}"
+
 static char *program_status(void *user)
 {
 	static unsigned asked; /* by the server's thread alone */
@@ -177,8 +190,9 @@ static char *program_status(void *user)
 		(void)snprintf(text, CAPACITY,
 			       "{\"routes\":[" ROUTE("GET shop.example/api") ","
 			       ROUTE("/\\u001b[31m<img src=x onerror=1>") "],"
-			       "\"members\":[" MEMBERS "],\"names\":[" NAME "]}",
-			       asked + 8, asked, asked + 8, asked);
+			       "\"members\":[" MEMBERS "],\"names\":[" NAME "],"
+			       "\"federations\":[" FEDERATIONS "],\"tools\":[" TOOLS "]}",
+			       asked + 8, asked, asked + 8, asked, asked, asked);
 	return text;
 }
 
