@@ -52,6 +52,7 @@ static struct gw_config *load_good(const char *tools)
 }
 
 #define X "parameters: [{name: x, required: true}]"
+#define L(more) "parameters: [{name: x, items_max: 400" more "}]"
 
 static void mistakes_are_told(void **state)
 {
@@ -129,6 +130,19 @@ static void mistakes_are_told(void **state)
 		  "are of integer and number" },
 		{ "- {name: t, command: [/bin/true], parameters: [{name: x, type: number, minimum: 2,\n"
 		  "   maximum: 1}]}", "'minimum' is more than 'maximum'" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, items_max: 2, default: a}]}",
+		  "a list has no 'default'" },
+		{ "- {name: t, command: [/bin/true], parameters: [{name: x, items_max: 1001}]}",
+		  "'items_max' must be 1 to 1000" },
+		{ "- {name: t, pool: web, " L(", required: true") ", http: {path: '/{{x}}'}}",
+		  "a list has no place in 'path'" },
+		{ "- {name: t, pool: web, " L("") ", http: {path: /, method: POST, body: '{\"a\": \"{{x}}\"}'}}",
+		  "a list has no place inside a string of 'body'" },
+		{ "- {name: t, pool: db, " L(", required: true") ", sql_from: x}", "the parameter 'x' is a list" },
+		{ "- {name: t, parameters: [{name: x, items_max: 2}, {name: y, items_max: 2}],\n"
+		  "   command: [/bin/true, '{{x}}{{y}}']}", "there are two lists in it" },
+		{ "- {name: t, " L("") ", command: [/bin/true, '{{x}}', '{{x}}', '{{x}}']}",
+		  "with its lists it may be more than 1024" },
 		{ "- {name: t, command: [/bin/true], parameters: [{name: x, kind: number}]}",
 		  "unknown key 'kind'" },
 	};
@@ -181,6 +195,8 @@ static void a_tool_is_described(void **state)
 		"  - {name: some, type: number, maximum: 1.5}\n"
 		"  - {name: all, type: boolean, default: true}\n"
 		"  - {name: s, length_min: 2, length_max: 9}\n"
+		"  - {name: l, items_max: 3, description: Some, type: enum, values: [up, down]}\n"
+		"  - {name: m, items_max: 1000, type: integer, minimum: 0}\n"
 		"  sql: select {{id}}\n");
 
 	(void)state;
@@ -191,7 +207,11 @@ static void a_tool_is_described(void **state)
 		"\"how\":{\"type\":\"string\",\"enum\":[\"up\",\"down\"],\"default\":\"up\"},"
 		"\"some\":{\"type\":\"number\",\"maximum\":1.5},"
 		"\"all\":{\"type\":\"boolean\",\"default\":true},"
-		"\"s\":{\"type\":\"string\",\"maxLength\":9,\"minLength\":2}},"
+		"\"s\":{\"type\":\"string\",\"maxLength\":9,\"minLength\":2},"
+		"\"l\":{\"type\":\"array\",\"description\":\"Some\",\"maxItems\":3,\"items\":{\"type\":"
+		"\"string\",\"enum\":[\"up\",\"down\"]}},"
+		"\"m\":{\"type\":\"array\",\"maxItems\":1000,\"items\":{\"type\":\"integer\","
+		"\"minimum\":0}}},"
 		"\"required\":[\"id\"],\"additionalProperties\":false},"
 		"\"annotations\":{\"readOnlyHint\":true}}");
 	assert_true(gw_is_json(c->tools[0].listed, strlen(c->tools[0].listed), true));
@@ -261,8 +281,8 @@ static void the_example_is_right(void **state)
 		kolk_config_error_text(&error, message, sizeof message);
 		fail_msg("%s", message);
 	}
-	assert_int_equal(config->tool_count, 6);
-	assert_int_equal(config->routes[0].tool_count, 6);
+	assert_int_equal(config->tool_count, 7);
+	assert_int_equal(config->routes[0].tool_count, 7);
 	for (uint32_t i = 0; i < config->tool_count; i++)
 		assert_ptr_equal(config->routes[0].tool_list[i], &config->tools[i]);
 	gw_config_free(config);
@@ -320,19 +340,57 @@ static void arguments_are_checked(void **state)
 
 		if (good != (cases[i][1][0] == '\0') || (!good && strcmp(arguments.flaw, cases[i][1]) != 0))
 			fail_msg("%s: %s", cases[i][0], good ? "taken" : arguments.flaw);
-		free(arguments.memory);
+		gw_arguments_free(&arguments);
 	}
 	assert_true(gw_arguments_read(&c->tools[0], (struct kolk_mcp_part){ cases[1][0],
 				      strlen(cases[1][0]) }, &arguments));
 	assert_int_equal(arguments.at[0].size, 10);
 	assert_memory_equal(arguments.at[0].text, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80x", 10);
 	assert_memory_equal(arguments.at[1].text, "-5", arguments.at[1].size);
-	free(arguments.memory);
+	gw_arguments_free(&arguments);
 	assert_true(gw_arguments_read(&c->tools[0], (struct kolk_mcp_part){ cases[0][0],
 				      strlen(cases[0][0]) }, &arguments));
 	assert_memory_equal(arguments.at[2].text, "2.5", 3);
 	assert_int_equal(arguments.at[3].json.size, 0);
-	free(arguments.memory);
+	gw_arguments_free(&arguments);
+	gw_config_free(c);
+}
+
+static void lists_are_checked(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "{\"l\":[\"a\", \"\\u00e9\"]}", "" },
+		{ "{\"l\":[]}", "" },
+		{ "{}", "" },
+		{ "{\"l\":null}", "" },
+		{ "{\"l\":\"a\"}", "argument 'l' is no list" },
+		{ "{\"l\":{}}", "argument 'l' is no list" },
+		{ "{\"l\":[1]}", "an item of argument 'l' is no string" },
+		{ "{\"l\":[\"a\",null]}", "an item of argument 'l' is no string" },
+		{ "{\"l\":[[\"a\"]]}", "an item of argument 'l' is no string" },
+		{ "{\"l\":[\"a\",{}]}", "an item of argument 'l' is no string" },
+		{ "{\"l\":[\"a\",\"abcd\"]}", "an item of argument 'l' is too long" },
+		{ "{\"l\":[\"a\",\"b\",\"c\",\"d\"]}", "argument 'l' has too many items" },
+		{ "{\"l\":[\"a\"],\"l\":[\"b\"]}", "argument 'l' is given twice" },
+	};
+	struct gw_config *c = load_good("- {name: t, parameters: [{name: l, items_max: 3, length_max: 3}], "
+					"command: [/bin/true, '{{l}}']}");
+	struct gw_arguments arguments;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct kolk_mcp_part part = { cases[i][0], strlen(cases[i][0]) };
+		bool good = gw_arguments_read(&c->tools[0], part, &arguments);
+
+		if (good != (cases[i][1][0] == '\0') || (!good && strcmp(arguments.flaw, cases[i][1]) != 0))
+			fail_msg("%s: %s", cases[i][0], good ? "taken" : arguments.flaw);
+		if (i == 0) {
+			assert_int_equal(arguments.at[0].count, 2);
+			assert_int_equal(arguments.at[0].items[1].size, 2);
+			assert_memory_equal(arguments.at[0].items[1].text, "\xc3\xa9", 2);
+		}
+		gw_arguments_free(&arguments);
+	}
 	gw_config_free(c);
 }
 
@@ -401,7 +459,7 @@ static void values_are_encoded(void **state)
 	assert_string_equal(to, "q=%22%2F%20%C3%A9%26%3D%25~%0A");
 	put_to(to, c->tools[0].body, arguments.at, gw_template_put_json);
 	assert_string_equal(to, "{\"a\": \"\\\"/ \\u00e9&=%~\\n\", \"b\": \"<\\\"/ \xc3\xa9&=%~\\n>\"}");
-	free(arguments.memory);
+	gw_arguments_free(&arguments);
 	gw_config_free(c);
 }
 
@@ -480,6 +538,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_example_is_right),
 	cmocka_unit_test(arguments_are_checked),
 	cmocka_unit_test(bounds_of_integers_are_exact),
+	cmocka_unit_test(lists_are_checked),
 	cmocka_unit_test(values_are_encoded),
 	cmocka_unit_test(any_bytes_are_a_string),
 	cmocka_unit_test(numbers_are_told),

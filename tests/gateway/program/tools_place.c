@@ -61,7 +61,7 @@ bool is_error(json_t *answer)
 bool comes_to(const struct tools_place *place, const char *tool, const char *arguments,
 	      const char *wanted, bool failed)
 {
-	json_t *answer = call(place, tool, json_loads(arguments, 0, NULL));
+	json_t *answer = call(place, tool, json_loads(arguments, JSON_ALLOW_NUL, NULL));
 	json_t *result = json_object_get(answer, "result"), *expected = json_loads(wanted, 0, NULL);
 	json_t *said = json_object_get(json_array_get(json_object_get(result, "content"), 0), "text");
 	bool good = json_is_true(json_object_get(result, "isError")) == failed;

@@ -239,8 +239,9 @@ static void test_status(void)
 	json_decref(call(&place, "say", json_pack("{s:s}", "what", "canary")));
 	json_decref(call(&place, "fails", json_object()));
 	MUST(place_get(&place.place, "/api/pool-status", text));
-	CHECK(has("{\"name\":\"say\",\"calls\":1,\"failed\":0,\"inFlight\":0}"));
-	CHECK(has("{\"name\":\"fails\",\"calls\":1,\"failed\":1,\"inFlight\":0}"));
+	CHECK(has("{\"name\":\"say\",\"calls\":1,\"failed\":0,\"inFlight\":0,\"kind\":"
+		  "\"command\",\"pool\":\"\"}"));
+	CHECK(has("{\"name\":\"fails\",\"calls\":1,\"failed\":1,\"inFlight\":0,"));
 	CHECK(has("\"transport\":\"local\"") && !has("canary"));
 	place_close(&place.place);
 }

@@ -85,6 +85,9 @@ static bool from_check(struct gw_check *c, struct gw_tool *tool, const char *key
 	if (tool->from == UINT32_MAX)
 		return gw_wrong(c, at(tool, key), "add it to 'parameters'",
 				"there is no parameter '%s'", name);
+	if (gw_tool_parameter(tool, tool->from)->items_max != 0)
+		return gw_wrong(c, at(tool, key), "leave 'items_max' out in it",
+				"the parameter '%s' is a list", name);
 	if (!gw_tool_parameter(tool, tool->from)->required)
 		return gw_wrong(c, at(tool, key), "write required: true in it",
 				"the parameter '%s' may be missing", name);
@@ -113,6 +116,26 @@ static bool has_places(const struct gw_template *made)
 	return made->count > 1 || (made->count == 1 && made->parts[0].parameter != GW_LITERAL);
 }
 
+/* Of a list each item makes a word. */
+static bool lists_check(const struct gw_template_maker *maker, const struct kolk_config_place *list,
+			const struct gw_words *made)
+{
+	struct gw_check *c = maker->user;
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < made->count; i++) {
+		uint32_t parameter = gw_template_list(&made->at[i], maker->tool);
+
+		if (parameter == GW_LISTS)
+			return gw_wrong(c, kolk_config_place_entry(list, i), "write one of them in each",
+					"there are two lists in it");
+		most += parameter != GW_LITERAL ? gw_tool_parameter(maker->tool, parameter)->items_max : 1;
+	}
+	return most <= GW_TOOL_ARGUMENTS_MAX ||
+	       gw_wrong(c, list, "write a smaller 'items_max'", "with its lists it may be more than %u",
+			GW_TOOL_ARGUMENTS_MAX);
+}
+
 bool gw_tool_words_make(const struct gw_template_maker *maker, const struct kolk_config_place *list,
 			const char *const *words, struct gw_words *made)
 {
@@ -130,7 +153,7 @@ bool gw_tool_words_make(const struct gw_template_maker *maker, const struct kolk
 		good &= gw_tool_template_make(maker, kolk_config_place_entry(list, i), words[i],
 					      &all[i]);
 	*made = (struct gw_words){ all, all != NULL ? count : 0 };
-	return good;
+	return good && lists_check(maker, list, made);
 }
 
 /* What a command is does not depend on an argument. */

@@ -25,7 +25,7 @@ static const char *path_flaw(const struct gw_tool *tool, const struct gw_templat
 	const char *flaw = NULL;
 
 	for (uint32_t i = 0; i < GW_PARAMETERS_MAX; i++)
-		each[i] = (struct gw_argument){ "x", 1, { "\"x\"", 3 } };
+		each[i] = (struct gw_argument){ .text = "x", .size = 1, .json = { "\"x\"", 3 } };
 	gw_template_put_url(path, each, &text);
 	gw_text_put(&text, "", 1);
 	if (text.failed || tool->http_path[0] != '/' || strpbrk(gw_text_data(&text), "?# ") != NULL ||
@@ -39,6 +39,8 @@ static const char *path_flaw(const struct gw_tool *tool, const struct gw_templat
 		    gw_tool_parameter(tool, p)->fallback == NULL)
 			flaw = "a parameter of 'path' is required, or has a default";
 	}
+	if (flaw == NULL && gw_template_list(path, tool) != GW_LITERAL)
+		flaw = "a list has no place in 'path'";
 	gw_text_free(&text);
 	return flaw;
 }
@@ -61,7 +63,7 @@ static const char *query_flaw(const struct gw_words *query)
 	return NULL;
 }
 
-static const char *body_flaw(const struct gw_template *body)
+static const char *body_flaw(const struct gw_tool *tool, const struct gw_template *body)
 {
 	const struct gw_argument none[GW_PARAMETERS_MAX] = { { .size = 0 } };
 	struct gw_text text = { .failed = false };
@@ -70,6 +72,10 @@ static const char *body_flaw(const struct gw_template *body)
 	gw_template_put_json(body, none, &text);
 	good = !text.failed && gw_is_json(gw_text_data(&text), gw_text_size(&text), false);
 	gw_text_free(&text);
+	for (uint32_t i = 0; i < body->count; i++)
+		if (body->parts[i].quoted && body->parts[i].parameter != GW_LITERAL &&
+		    gw_tool_parameter(tool, body->parts[i].parameter)->items_max != 0)
+			return "a list has no place inside a string of 'body'";
 	return good ? NULL : "'body' is no JSON, with null for each {{name}}";
 }
 
@@ -133,7 +139,7 @@ void gw_tool_http_check(struct gw_check *c, struct gw_tool *tool)
 	flaw = flaw != NULL ? flaw : path_flaw(tool, tool->path);
 	flaw = flaw != NULL ? flaw : query_flaw(&tool->words);
 	if (flaw == NULL && tool->body != NULL)
-		flaw = body_flaw(tool->body);
+		flaw = body_flaw(tool, tool->body);
 	if (flaw != NULL)
 		gw_wrong(c, place, "", "%s", flaw);
 	headers_make(c, tool);

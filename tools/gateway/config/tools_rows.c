@@ -39,6 +39,8 @@ static const struct kolk_option parameter_rows[] = {
 			"characters of a string")
 	KOLK_OPTION_ROW(uint32_t, length_max, COUNT, 0, GW_TOOL_LENGTH, 1, 1048576, "length_max", NULL,
 			NULL, NULL, "")
+	KOLK_OPTION_ROW(uint32_t, items_max, COUNT, 0, 0, 1, GW_TOOL_ITEMS_MAX, "items_max", NULL,
+			NULL, "none", "it is a list of such values, of so many items at most")
 };
 static const struct kolk_option_table parameter_table =
 	KOLK_OPTION_TABLE("parameters", parameter_rows);

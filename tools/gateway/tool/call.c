@@ -92,7 +92,7 @@ static void call_free(struct gw_tool_call *call)
 	gw_text_free(&call->sent);
 	gw_text_free(&call->received);
 	gw_text_free(&call->data);
-	free(call->arguments.memory);
+	gw_arguments_free(&call->arguments);
 	free(call->id);
 	/* The last thing that is done with what gw_tools_close frees when none is in flight. */
 	kolk__sub_acq_rel(&call->tools->numbers[call->tool->index].in_flight, 1);
@@ -143,29 +143,62 @@ void gw_tool_call_fail_err(struct gw_tool_call *call, enum kolk_err err)
 
 /* ---- words */
 
-size_t gw_tool_call_words(struct gw_tool_call *call, const struct gw_words *words,
-			  const char *at[GW_TOOL_WORDS_MAX + 1], size_t sizes[GW_TOOL_WORDS_MAX])
+static bool visit_items(struct gw_tool_call *call, const struct gw_template *word,
+			gw_tool_word_fn *visit, void *user)
 {
-	size_t count = 0, begin;
+	struct gw_argument *list = &call->arguments.at[gw_template_list(word, call->tool)];
+	const struct gw_argument whole = *list;
+	bool good = true;
+
+	for (uint32_t i = 0; i < whole.count && good; i++) {
+		*list = whole.items[i];
+		good = visit(call, word, user);
+	}
+	*list = whole;
+	return good;
+}
+
+bool gw_tool_call_each_word(struct gw_tool_call *call, const struct gw_words *words,
+			    gw_tool_word_fn *visit, void *user)
+{
+	for (uint32_t i = 0; i < words->count; i++) {
+		const struct gw_template *word = &words->at[i];
+
+		if (!gw_template_is_given(word, call->arguments.at))
+			continue;
+		if (gw_template_list(word, call->tool) == GW_LITERAL ? !visit(call, word, user) :
+								       !visit_items(call, word, visit, user))
+			return false;
+	}
+	return true;
+}
+
+static bool put_word(struct gw_tool_call *call, const struct gw_template *word, void *user)
+{
+	struct gw_tool_words *made = user;
+	size_t begin = gw_text_size(&call->sent);
+
+	gw_template_put(word, call->arguments.at, &call->sent);
+	made->sizes[made->count++] = gw_text_size(&call->sent) - begin;
+	gw_text_put(&call->sent, "", 1);
+	return !call->sent.failed;
+}
+
+bool gw_tool_call_words(struct gw_tool_call *call, const struct gw_words *words,
+			struct gw_tool_words *made)
+{
 	const char *text;
 
-	for (uint32_t i = 0; i < words->count; i++) {
-		if (!gw_template_is_given(&words->at[i], call->arguments.at))
-			continue;
-		begin = gw_text_size(&call->sent);
-		gw_template_put(&words->at[i], call->arguments.at, &call->sent);
-		sizes[count++] = gw_text_size(&call->sent) - begin;
-		gw_text_put(&call->sent, "", 1);
-	}
-	if (call->sent.failed)
-		return SIZE_MAX;
+	made->count = 0;
+	if (!gw_tool_call_each_word(call, words, put_word, made))
+		return false;
 	text = gw_text_data(&call->sent);
-	for (size_t i = 0; i < count; i++) {
-		at[i] = text;
-		text += sizes[i] + 1;
+	for (size_t i = 0; i < made->count; i++) {
+		made->at[i] = text;
+		text += made->sizes[i] + 1;
 	}
-	at[count] = NULL;
-	return count;
+	made->at[made->count] = NULL;
+	return true;
 }
 
 /* ---- begun */

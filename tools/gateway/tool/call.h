@@ -90,10 +90,20 @@ void gw_tool_call_fail(struct gw_tool_call *call, const char *format, ...)
 /* What err says, in the words of the tool. */
 void gw_tool_call_fail_err(struct gw_tool_call *call, enum kolk_err err);
 
-/* The words of a command with arguments, each with a zero behind it, in `sent`: how many. Those are left
- * out whose argument was not given. SIZE_MAX = there is no memory. */
-size_t gw_tool_call_words(struct gw_tool_call *call, const struct gw_words *words,
-			  const char *at[GW_TOOL_WORDS_MAX + 1], size_t sizes[GW_TOOL_WORDS_MAX]);
+/* Call visit for each word whose arguments were given: of one with a list once for each item, which is
+ * its argument meanwhile. False = visit stopped it. */
+typedef bool gw_tool_word_fn(struct gw_tool_call *call, const struct gw_template *word, void *user);
+bool gw_tool_call_each_word(struct gw_tool_call *call, const struct gw_words *words,
+			    gw_tool_word_fn *visit, void *user);
+/* The words of a command with arguments, each with a zero behind it, in `sent`; NULL is behind the last
+ * one. False = there is no memory. */
+struct gw_tool_words {
+	const char *at[GW_TOOL_ARGUMENTS_MAX + 1];
+	size_t sizes[GW_TOOL_ARGUMENTS_MAX];
+	size_t count;
+};
+bool gw_tool_call_words(struct gw_tool_call *call, const struct gw_words *words,
+			struct gw_tool_words *made);
 
 /* ---- sql.c, redis.c, http.c, command.c: begin the work. Arguments are there. */
 

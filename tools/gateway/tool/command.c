@@ -16,7 +16,7 @@ struct child {
 	struct gw_process process;
 	struct gw_tool_call *call;
 	struct kolk_timer timer;
-	const char *words[GW_TOOL_WORDS_MAX + 1];
+	struct gw_tool_words words;
 	const char *environment[VARIABLES_MAX + 1];
 	struct gw_text variables;    /* of `inherit`: NAME=value, each with a zero */
 };
@@ -118,8 +118,6 @@ static bool is_option(const struct gw_tool_call *call, const struct gw_template 
 static const char *word_flaw(const struct gw_tool_call *call, const struct gw_template *word,
 			     bool options)
 {
-	if (!gw_template_is_given(word, call->arguments.at))
-		return NULL;
 	for (uint32_t i = 0; i < word->count; i++)
 		if (word->parts[i].parameter != GW_LITERAL &&
 		    has_nul(&call->arguments.at[word->parts[i].parameter]))
@@ -134,17 +132,26 @@ static bool is_end_of_options(const struct gw_template *word)
 	       word->parts[0].size == 2 && memcmp(word->parts[0].text, "--", 2) == 0;
 }
 
-static const char *words_flaw(const struct gw_tool_call *call)
-{
-	const struct gw_words *words = &call->tool->words;
-	const char *flaw = NULL;
-	bool options = true;
+struct flaw {
+	const char *parameter;       /* NULL = there is none */
+	bool options;                /* words may still be some */
+};
 
-	for (uint32_t i = 0; i < words->count && flaw == NULL; i++) {
-		flaw = word_flaw(call, &words->at[i], options);
-		options &= !is_end_of_options(&words->at[i]);
-	}
-	return flaw;
+static bool look_for_flaw(struct gw_tool_call *call, const struct gw_template *word, void *user)
+{
+	struct flaw *flaw = user;
+
+	flaw->parameter = word_flaw(call, word, flaw->options);
+	flaw->options &= !is_end_of_options(word);
+	return flaw->parameter == NULL;
+}
+
+static const char *words_flaw(struct gw_tool_call *call)
+{
+	struct flaw flaw = { .options = true };
+
+	(void)gw_tool_call_each_word(call, &call->tool->words, look_for_flaw, &flaw);
+	return flaw.parameter;
 }
 
 static bool environment_make(struct child *child, const struct gw_tool *tool)
@@ -174,7 +181,6 @@ void gw_tool_command_begin(struct gw_tool_call *call)
 {
 	const char *flaw = words_flaw(call);
 	struct child *child = flaw == NULL ? calloc(1, sizeof *child) : NULL;
-	size_t sizes[GW_TOOL_WORDS_MAX];
 
 	if (flaw != NULL) {
 		gw_tool_call_fail(call, "argument '%s' begins with '-', or has a NUL", flaw);
@@ -186,14 +192,14 @@ void gw_tool_command_begin(struct gw_tool_call *call)
 	}
 	child->call = call;
 	child->process.tool = call->tool;
-	child->process.command = child->words;
+	child->process.command = child->words.at;
 	child->process.environment = child->environment;
 	child->process.bytes_max = gw_tool_bytes_max(call->tool);
 	child->process.loop = call->loop->loop;
 	child->process.done = on_done;
 	child->process.user = child;
 	if (!environment_make(child, call->tool) ||
-	    gw_tool_call_words(call, &call->tool->words, child->words, sizes) == SIZE_MAX ||
+	    !gw_tool_call_words(call, &call->tool->words, &child->words) ||
 	    !gw_process_start(call->tools->processes, &child->process)) {
 		child_free(child);
 		gw_tool_call_fail(call, "too many programs run, or wait");

@@ -71,21 +71,25 @@ static const struct kolk_http_handler handler = {
 
 /* ---- the request */
 
+static bool put_field(struct gw_tool_call *call, const struct gw_template *word, void *user)
+{
+	const char **before = user;
+
+	gw_text_say(&call->sent, *before);
+	gw_template_put_url(word, call->arguments.at, &call->sent);
+	*before = "&";
+	return true;
+}
+
 /* Target and body, one behind the other in `sent`, each with a zero: the size of the first. */
 static size_t put_request(struct gw_tool_call *call)
 {
 	const struct gw_tool *tool = call->tool;
-	bool first = true;
+	const char *before = "?";
 	size_t size;
 
 	gw_template_put_url(tool->path, call->arguments.at, &call->sent);
-	for (uint32_t i = 0; i < tool->words.count; i++) {
-		if (!gw_template_is_given(&tool->words.at[i], call->arguments.at))
-			continue;
-		gw_text_say(&call->sent, first ? "?" : "&");
-		gw_template_put_url(&tool->words.at[i], call->arguments.at, &call->sent);
-		first = false;
-	}
+	(void)gw_tool_call_each_word(call, &tool->words, put_field, &before);
 	size = gw_text_size(&call->sent);
 	gw_text_put(&call->sent, "", 1);
 	if (tool->body != NULL)

@@ -116,10 +116,9 @@ static const struct gw_words *words_of(const struct gw_tool_call *call)
 void gw_tool_redis_begin(struct gw_tool_call *call)
 {
 	const struct gw_words *words = words_of(call);
-	const char *at[GW_TOOL_WORDS_MAX + 1];
-	size_t sizes[GW_TOOL_WORDS_MAX];
 	struct kolk_redis_request request = KOLK_INIT(kolk_redis_request);
-	struct kolk_redis_command command = { .arguments = at, .sizes = sizes };
+	struct gw_tool_words made;
+	struct kolk_redis_command command = { .arguments = made.at, .sizes = made.sizes };
 	enum kolk_err err = KOLK_E_MEMORY;
 
 	if (words == NULL) {
@@ -127,14 +126,16 @@ void gw_tool_redis_begin(struct gw_tool_call *call)
 				  call->tool->case_of);
 		return;
 	}
-	command.count = gw_tool_call_words(call, words, at, sizes);
+	if (!gw_tool_call_words(call, words, &made)) {
+		gw_tool_call_fail_err(call, err);
+		return;
+	}
+	command.count = made.count;
 	request.count = 1;
 	request.commands = &command;
 	request.deadline_ns = call->deadline_ns;
 	request.reply_bytes_max = MEMORY_OF_BYTE * (uint32_t)gw_tool_bytes_max(call->tool);
-	if (command.count != SIZE_MAX)
-		err = kolk_redis_call_start(call->loop->loop, call->key, &request, on_done, call,
-					    &call->redis);
+	err = kolk_redis_call_start(call->loop->loop, call->key, &request, on_done, call, &call->redis);
 	if (err != KOLK_PENDING)
 		gw_tool_call_fail_err(call, err);
 }

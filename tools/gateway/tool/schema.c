@@ -140,6 +140,8 @@ const char *gw_parameter_flaw(struct gw_parameter *p)
 		return "an enum has 'values'";
 	if (p->fallback == NULL)
 		return NULL;
+	if (p->items_max != 0)
+		return "a list has no 'default'";
 	if (p->required)
 		return "a parameter that is required has no 'default'";
 	return value_flaw(p, p->fallback, strlen(p->fallback)) != NULL ?
@@ -178,12 +180,20 @@ static void put_values(struct gw_text *to, const char *const *values)
 static void describe_parameter(const struct gw_parameter *p, struct gw_text *to)
 {
 	static const char *const types[] = { "string", "integer", "number", "boolean", "string" };
+	const bool list = p->items_max != 0;
 
 	gw_text_string(to, p->name, strlen(p->name));
 	gw_text_say(to, ":{\"type\":\"");
-	gw_text_say(to, types[p->type]);
+	gw_text_say(to, list ? "array" : types[p->type]);
 	gw_text_say(to, "\"");
 	put_member(to, "description", p->description);
+	if (list) {
+		gw_text_say(to, ",\"maxItems\":");
+		gw_text_number(to, p->items_max);
+		gw_text_say(to, ",\"items\":{\"type\":\"");
+		gw_text_say(to, types[p->type]);
+		gw_text_say(to, "\"");
+	}
 	put_values(to, p->values);
 	put_bare(to, ",\"minimum\":", p->minimum);
 	put_bare(to, ",\"maximum\":", p->maximum);
@@ -196,7 +206,7 @@ static void describe_parameter(const struct gw_parameter *p, struct gw_text *to)
 		}
 	}
 	put_bare(to, ",\"default\":", p->fallback_json);
-	gw_text_say(to, "}");
+	gw_text_say(to, list ? "}}" : "}");
 }
 
 /* Reads alone: clients may call it without asking. */
@@ -265,13 +275,11 @@ static bool is_null(struct kolk_mcp_part value)
 }
 
 /* NULL, or what is wrong. *to moves behind what was decoded. */
-static const char *take(const struct gw_parameter *p, struct kolk_mcp_part value,
-			struct gw_argument *argument, char **to)
+static const char *take_one(const struct gw_parameter *p, struct kolk_mcp_part value,
+			    struct gw_argument *argument, char **to)
 {
 	const bool string = value.data[0] == '"';
 
-	if (argument->json.size > 0)
-		return "is given twice";
 	if (string != is_text(p) || value.data[0] == '{' || value.data[0] == '[')
 		return type_flaw(p);
 	argument->json = value;
@@ -283,6 +291,34 @@ static const char *take(const struct gw_parameter *p, struct kolk_mcp_part value
 	return value_flaw(p, argument->text, argument->size);
 }
 
+static const char *take_list(const struct gw_parameter *p, struct kolk_mcp_part value,
+			     struct gw_argument *argument, char **to)
+{
+	struct kolk_mcp_part rest = value, entry;
+	const char *flaw = NULL;
+	uint32_t count = 0;
+
+	if (value.data[0] != '[')
+		return "is no list";
+	while (count <= p->items_max && gw_json_entry_next(&rest, &entry))
+		count++;
+	if (count > p->items_max)
+		return "has too many items";
+	argument->json = value;
+	argument->items = calloc(count + 1, sizeof *argument->items);
+	if (argument->items == NULL)
+		return "needs more memory than there is";
+	for (rest = value; flaw == NULL && gw_json_entry_next(&rest, &entry);)
+		flaw = take_one(p, entry, &argument->items[argument->count++], to);
+	return flaw;
+}
+
+static const char *take(const struct gw_parameter *p, struct kolk_mcp_part value,
+			struct gw_argument *argument, char **to)
+{
+	return p->items_max != 0 ? take_list(p, value, argument, to) : take_one(p, value, argument, to);
+}
+
 static void fall_back(const struct gw_parameter *p, struct gw_argument *argument)
 {
 	if (argument->json.size > 0 || p->fallback == NULL)
@@ -292,9 +328,10 @@ static void fall_back(const struct gw_parameter *p, struct gw_argument *argument
 	argument->json = (struct kolk_mcp_part){ p->fallback_json, strlen(p->fallback_json) };
 }
 
-static bool wrong(struct gw_arguments *arguments, const char *name, const char *flaw)
+static bool wrong(struct gw_arguments *arguments, const char *what, const char *name,
+		  const char *flaw)
 {
-	snprintf(arguments->flaw, sizeof arguments->flaw, "argument '%s' %s", name, flaw);
+	snprintf(arguments->flaw, sizeof arguments->flaw, "%s '%s' %s", what, name, flaw);
 	return false;
 }
 
@@ -305,7 +342,7 @@ static bool all_are_there(const struct gw_tool *tool, struct gw_arguments *argum
 
 		fall_back(p, &arguments->at[i]);
 		if (arguments->at[i].json.size == 0 && p->required)
-			return wrong(arguments, p->name, "is missing");
+			return wrong(arguments, "argument", p->name, "is missing");
 	}
 	return true;
 }
@@ -332,22 +369,34 @@ bool gw_arguments_read(const struct gw_tool *tool, struct kolk_mcp_part object,
 	struct gw_json_member member;
 	char *to = arguments->memory = malloc(object.size + 1);
 
-	memset(arguments->at, 0, tool->parameters.count * sizeof arguments->at[0]);
+	memset(arguments->at, 0, sizeof arguments->at);
 	if (to == NULL)
 		return none(arguments, "there is no memory");
 	if (object.size > 0 && object.data[0] != '{' && !is_null(object))
 		return none(arguments, "'arguments' is no object");
 	while (gw_json_next(&object, &member)) {
 		uint32_t i = find_member(tool, member.name);
+		const struct gw_parameter *p;
 		const char *flaw;
 
 		if (i == UINT32_MAX)
 			return unknown(arguments, member.name, to);
+		p = gw_tool_parameter(tool, i);
 		if (is_null(member.value))
 			continue;
-		flaw = take(gw_tool_parameter(tool, i), member.value, &arguments->at[i], &to);
+		if (arguments->at[i].json.size > 0)
+			return wrong(arguments, "argument", p->name, "is given twice");
+		flaw = take(p, member.value, &arguments->at[i], &to);
 		if (flaw != NULL)
-			return wrong(arguments, gw_tool_parameter(tool, i)->name, flaw);
+			return wrong(arguments, arguments->at[i].count > 0 ? "an item of argument" : "argument",
+				     p->name, flaw);
 	}
 	return all_are_there(tool, arguments);
+}
+
+void gw_arguments_free(struct gw_arguments *arguments)
+{
+	for (uint32_t i = 0; i < GW_PARAMETERS_MAX; i++)
+		free(arguments->at[i].items);
+	free(arguments->memory);
 }

@@ -13,6 +13,8 @@ struct gw_argument {
 	const char *text;            /* of a string what it says, any bytes; of others as JSON has it */
 	size_t size;
 	struct kolk_mcp_part json;   /* size 0 = it was not given, and has no default */
+	struct gw_argument *items;   /* of a list, which has no text; malloc'd; NULL = it is none */
+	uint32_t count;              /* of them */
 };
 
 /* NULL, or what is wrong with a default or a bound of it; sets lowest and highest. */
@@ -32,5 +34,6 @@ struct gw_arguments {
 /* Read the object of a call's arguments, in which their JSON stays. False = one of them is wrong. */
 bool gw_arguments_read(const struct gw_tool *tool, struct kolk_mcp_part object,
 		       struct gw_arguments *arguments);
+void gw_arguments_free(struct gw_arguments *arguments);
 
 #endif

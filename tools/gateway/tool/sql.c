@@ -198,21 +198,51 @@ static void add(struct gw_tool_statements *to, const char *sql, uint32_t flags)
 	to->at[to->count++] = (struct kolk_postgres_statement){ .sql = sql, .flags = flags };
 }
 
-static void add_values(struct gw_tool_call *call, struct gw_tool_statements *to)
+/* A text of an array ("Array Input and Output Syntax"). In quotes nothing is NULL, and numbers are
+ * numbers. */
+static void put_array(struct gw_text *to, const struct gw_argument *list)
+{
+	gw_text_say(to, "{");
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct gw_argument *item = &list->items[i];
+
+		gw_text_say(to, i > 0 ? ",\"" : "\"");
+		for (size_t j = 0; j < item->size; j++) {
+			if (item->text[j] == '"' || item->text[j] == '\\')
+				gw_text_say(to, "\\");
+			gw_text_put(to, item->text + j, 1);
+		}
+		gw_text_say(to, "\"");
+	}
+	gw_text_say(to, "}");
+}
+
+/* Arrays are in `sent`, which moves while it grows. False = there is no memory. */
+static bool add_values(struct gw_tool_call *call, struct gw_tool_statements *to)
 {
 	struct kolk_postgres_statement *statement = &to->at[to->count - 1];
 	const struct gw_tool *tool = call->tool;
+	size_t ends[GW_PARAMETERS_MAX], begin = 0;
 
 	for (uint32_t i = 0; i < tool->bound_count; i++) {
 		const struct gw_argument *argument = &call->arguments.at[tool->bound[i]];
 
+		if (argument->items != NULL)
+			put_array(&call->sent, argument);
+		ends[i] = gw_text_size(&call->sent);
 		if (argument->json.size != 0) /* otherwise it is SQL's NULL */
 			to->values[i] = (struct kolk_postgres_value){
 				.data = argument->text, .size = (uint32_t)argument->size
 			};
 	}
+	for (uint32_t i = 0; i < tool->bound_count; begin = ends[i++])
+		if (ends[i] > begin)
+			to->values[i] = (struct kolk_postgres_value){
+				.data = gw_text_data(&call->sent) + begin, .size = (uint32_t)(ends[i] - begin)
+			};
 	statement->values = to->values;
 	statement->value_count = tool->bound_count;
+	return !call->sent.failed;
 }
 
 /* False = the text is none that a statement can have. */
@@ -245,7 +275,7 @@ static bool add_all(struct gw_tool_call *call, struct gw_tool_statements *to)
 	} else {
 		to->answer = to->count;
 		add(to, tool->statement, 0);
-		add_values(call, to);
+		good = add_values(call, to);
 	}
 	if (!tool->writes)
 		add(to, "commit", KOLK_POSTGRES_HARMLESS);
@@ -270,7 +300,7 @@ void gw_tool_sql_begin(struct gw_tool_call *call)
 		return;
 	}
 	if (!add_all(call, to)) {
-		gw_tool_call_fail(call, "the statement has a NUL");
+		gw_tool_call_fail(call, call->sent.failed ? "there is no memory" : "the statement has a NUL");
 		return;
 	}
 	to->request.size = sizeof to->request;

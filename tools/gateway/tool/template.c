@@ -214,6 +214,20 @@ const char *gw_template_read_sql(const struct gw_template_maker *maker)
 
 /* ---- put */
 
+uint32_t gw_template_list(const struct gw_template *made, const struct gw_tool *tool)
+{
+	uint32_t found = GW_LITERAL;
+
+	for (uint32_t i = 0; i < made->count; i++) {
+		uint32_t parameter = made->parts[i].parameter;
+
+		if (parameter == GW_LITERAL || gw_tool_parameter(tool, parameter)->items_max == 0)
+			continue;
+		found = found == GW_LITERAL || found == parameter ? parameter : GW_LISTS;
+	}
+	return found;
+}
+
 bool gw_template_is_given(const struct gw_template *made, const struct gw_argument *arguments)
 {
 	for (uint32_t i = 0; i < made->count; i++)

@@ -37,6 +37,9 @@ const char *gw_template_read(const struct gw_template_maker *maker, const char *
  * string, a quoted name or a comment is refused: nothing is bound there. */
 const char *gw_template_read_sql(const struct gw_template_maker *maker);
 
+/* The parameter of it that is a list; GW_LITERAL = none is, GW_LISTS = several are. */
+#define GW_LISTS (UINT32_MAX - 1)
+uint32_t gw_template_list(const struct gw_template *made, const struct gw_tool *tool);
 /* Whether each of its parameters has an argument. */
 bool gw_template_is_given(const struct gw_template *made, const struct gw_argument *arguments);
 /* Put it with its arguments as they are; percent-encoded; as JSON. */

@@ -27,7 +27,9 @@ struct gw_template;
 
 enum {
 	GW_TOOLS_MAX = 256, GW_PARAMETERS_MAX = 32, GW_TOOL_CASES_MAX = 64, GW_TOOL_WORDS_MAX = 64,
-	GW_TOOL_CALLS = 4, GW_TOOL_ROWS = 100
+	GW_TOOL_CALLS = 4, GW_TOOL_ROWS = 100,
+	/* Items of a list; words of a command with those of its lists. */
+	GW_TOOL_ITEMS_MAX = 1000, GW_TOOL_ARGUMENTS_MAX = 1024
 };
 #define GW_TOOL_TIMEOUT_NS (10 * KOLK_S_NS)
 #define GW_TOOL_TIMEOUT_MAX_NS (600 * KOLK_S_NS)
@@ -48,6 +50,7 @@ struct gw_parameter {
 	const char *const *values;   /* of STRING and ENUM; NULL = any */
 	const char *minimum, *maximum; /* of INTEGER and NUMBER; NULL = none */
 	uint32_t length_min, length_max; /* of STRING, characters; 0 = none; 0 = GW_TOOL_LENGTH */
+	uint32_t items_max;          /* it is a list of such values; 0 = it is one of them */
 	const struct kolk_config_place *place;
 	const char *fallback_json;   /* made of fallback */
 	long double lowest, highest; /* made of minimum and maximum */
