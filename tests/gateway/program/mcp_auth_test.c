@@ -568,7 +568,8 @@ static void rotate_under_calls(const char *more, const char *versions)
 	tap_note("%u calls: %u lost, %u under the token before, %u sessions made",
 		 kolk__load_relaxed(&rotation.done), lost, old, made);
 	CHECK(lost == 0 && old == 0);
-	CHECK(made == 4); /* each of two callers: at its begin, for the other one */
+	/* Each of two callers: at its begin, for the other one; not one that was done before it came. */
+	CHECK(made == 3 || made == 4);
 	end(&rotation.place);
 }
 

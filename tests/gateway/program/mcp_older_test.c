@@ -13,7 +13,7 @@
 static bool begin(struct place *place, const char *mcp, struct mcp_options server)
 {
 	return place_open(place, &(struct place_options){
-		.server = server, .mcp = mcp, .admin = true, .ends_late = true,
+		.server = server, .mcp = mcp, .admin = true,
 		.pool = "limits: {idle_min: 0}, health: {mend_timeout: none}" });
 }
 

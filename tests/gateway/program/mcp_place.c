@@ -80,7 +80,6 @@ bool place_start(struct place *place, const struct place_options *options)
 	struct lines lines;
 	const struct program_file file = file_of(place, options, &lines);
 
-	place->ends_late = options->ends_late;
 	place->leaves_sessions = options->leaves_sessions;
 	user = options->users ? "ann" : NULL;
 	return program_start_with(&place->program, &file);
@@ -110,11 +109,10 @@ void place_server_close(const struct place *place, struct mcp_fixture *server)
 {
 	if (server == NULL)
 		return;
-	if (place->ends_late)
-		CHECK(WITHIN_MS(10000, mcp_fixture_number(server, MCP_N_sessions_open) == 0 &&
-				       mcp_fixture_number(server, MCP_N_calls_now) == 0));
-	CHECK(place->leaves_sessions || mcp_fixture_number(server, MCP_N_sessions_open) == 0);
-	CHECK(mcp_fixture_number(server, MCP_N_calls_now) == 0);
+	/* It may see a moment later that a stream has ended, or a connection. */
+	CHECK(WITHIN_MS(10000, mcp_fixture_number(server, MCP_N_calls_now) == 0 &&
+			       (place->leaves_sessions ||
+				mcp_fixture_number(server, MCP_N_sessions_open) == 0)));
 	CHECK(mcp_fixture_number(server, MCP_N_leaks) == 0);
 	CHECK(mcp_fixture_number(server, MCP_N_duplicate_ids) == 0);
 	CHECK(mcp_fixture_number(server, MCP_N_duplicate_tokens) == 0);

@@ -11,8 +11,7 @@ struct place {
 	struct program program;
 	struct mcp_fixture *a, *b; /* the server, and a second one; NULL = there is none */
 	struct kit_mock *mock;     /* a server of the test's own, which ends with them; NULL = none */
-	bool ends_late;            /* as in place_options */
-	bool leaves_sessions;
+	bool leaves_sessions;      /* as in place_options */
 };
 
 /* NULL and 0 are as it is said. */
@@ -29,9 +28,8 @@ struct place_options {
 	bool users;                /* tenants are named by X-User; the first one is ann */
 	bool admin;                /* there is an admin server, for place_get */
 	bool counted;              /* what the program allocates is counted */
-	/* At the end: what its servers have ends a little later than the program (HTTP+SSE: with the
-	 * connections); sessions stay there whose token the server does not take any more. */
-	bool ends_late, leaves_sessions;
+	/* At the end sessions stay at its servers, whose token these do not take any more. */
+	bool leaves_sessions;
 };
 
 /* A server, and a program in front of it. False, and a failed check, when one does not come up. */

@@ -28,8 +28,7 @@ static bool begin(struct run *run, const char *upstream, const char *versions, c
 	return place_open(&run->place, &(struct place_options){
 		.upstream = upstream, .server.versions = versions, .mcp = more, .users = true,
 		.pool = "limits: {idle_min: 0, connections_max: 200}, health: {mend_timeout: none}",
-		.engine = "loops: 3, connections_max: 2000, tenant_connections_max: unlimited",
-		.ends_late = true });
+		.engine = "loops: 3, connections_max: 2000, tenant_connections_max: unlimited" });
 }
 
 /* ---- a client */
