@@ -18,8 +18,8 @@ static uint32_t begin(struct kolk_key *key)
 	return changes;
 }
 
-/* KOLK_OK = warm, KOLK_PENDING = not yet, and the next change wakes who waits for it, else the failure
- * of a dial since failed_before. */
+/* KOLK_OK = warm, KOLK_PENDING = not yet, and the next change wakes who waits for it, else the
+ * failure of a dial since failed_before. */
 static enum kolk_err warm_state(struct kolk_key *key, uint64_t failed_before)
 {
 	struct kolk_engine *engine = key->engine;

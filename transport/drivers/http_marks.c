@@ -70,8 +70,8 @@ static void mark_all(const struct message *message)
 		message->marks[i] |= KOLK_HTTP_MARK_HOP_BY_HOP;
 }
 
-/* What the Connection fields name, but for what is marked by its own name, as Keep-Alive. More names
- * than any honest message has cost no more: then all is marked. */
+/* What the Connection fields name, but for what is marked by its own name, as Keep-Alive. More
+ * names than any honest message has cost no more: then all is marked. */
 static void mark_named(const struct message *message)
 {
 	uint32_t names = 0;
