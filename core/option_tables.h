@@ -212,7 +212,8 @@ typedef void *kolk__pointer;
 	X(uint64_t, lease_overdue_ns, DURATION, FOREVER, 60 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,   \
 	  "health.lease_overdue", NULL, NULL, NULL, "leases out for longer are told")              \
 	X(uint64_t, keepalive_ns, DURATION, FOREVER, 60 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,       \
-	  "timeouts.keepalive", NULL, NULL, NULL, "TCP; of connections that are dialled from then on") \
+	  "timeouts.keepalive", NULL, NULL, NULL,                                                  \
+	  "TCP, at most half of `unacked`; of connections that are dialled from then on")          \
 	X(uint64_t, unacked_ns, DURATION, FOREVER, 20 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,         \
 	  "timeouts.unacked", NULL, NULL, NULL,                                                    \
 	  "sent bytes without acknowledgement: broken; of connections that are dialled from then on") \

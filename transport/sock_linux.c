@@ -35,18 +35,24 @@ static int whole(uint64_t ns, uint64_t unit_ns, uint64_t max)
 	return units < 1 ? 1 : units > max ? (int)max : (int)units;
 }
 
-/* With TCP_USER_TIMEOUT the kernel counts no keep-alive probes: that time decides (tcp(7)). */
+/* With TCP_USER_TIMEOUT the kernel counts no keep-alive probes: it ends a connection by which
+ * nothing was received for that time when one is unanswered (tcp(7), tcp_keepalive_timer). A first
+ * probe after that time would be the only one, and one lost packet the end of an idle connection.
+ * So probes begin at half of it, and five are sent before it is over. */
 void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns)
 {
+	bool counted = unacked_ns == KOLK_FOREVER;
+	uint64_t idle_ns = counted || keepalive_ns < unacked_ns / 2 ? keepalive_ns : unacked_ns / 2;
+
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (unacked_ns != KOLK_FOREVER)
+	if (!counted)
 		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, whole(unacked_ns, KOLK_MS_NS, INT32_MAX));
 	if (keepalive_ns == KOLK_FOREVER)
 		return;
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole(keepalive_ns, KOLK_S_NS, 32767));
-	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
-	if (unacked_ns == KOLK_FOREVER)
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole(idle_ns, KOLK_S_NS, 32767));
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, counted ? 10 : whole(unacked_ns / 8, KOLK_S_NS, 32767));
+	if (counted)
 		set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 

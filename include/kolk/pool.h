@@ -130,7 +130,8 @@ struct kolk_pool_options {
 	                               * the key for so long, doubling up to 16 times as long;
 	                               * 0 = 60 s */
 	uint64_t lease_overdue_ns;    /* report a lease that is out for longer; 0 = 60 s */
-	uint64_t keepalive_ns;        /* TCP keep-alive idle time; 0 = 60 s; KOLK_FOREVER = off */
+	uint64_t keepalive_ns;        /* TCP keep-alive idle time, at most half of unacked_ns, so that
+	                               * one lost probe ends nothing; 0 = 60 s; KOLK_FOREVER = off */
 	uint64_t unacked_ns;          /* how long sent bytes may stay unacknowledged until the
 	                               * connection counts as broken (TCP_USER_TIMEOUT, RFC 5482);
 	                               * 0 = 20 s; KOLK_FOREVER = the system's, some 15 min */

@@ -249,20 +249,45 @@ static int tcp_option(int fd, int name)
 	return getsockopt(fd, IPPROTO_TCP, name, &value, &size) == 0 ? value : -1;
 }
 
-/* The options of a socket by default. */
-static void socket_options(void)
+struct tcp_times {
+	int idle_s, interval_s, user_ms;
+};
+
+static struct tcp_times times_of(uint64_t keepalive_ns, uint64_t unacked_ns)
 {
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct tcp_times times = { 0 };
 	struct kolk_lease lease;
 	struct wire w = { 0 };
 	int fd;
 
-	MUST(wire_open(&w) && kolk_acquire(w.key, kolk_in_ms(3000), &lease) == KOLK_OK);
+	o.keepalive_ns = keepalive_ns;
+	o.unacked_ns = unacked_ns;
+	if (!CHECK(wire_origin(&w, NULL) && wire_engine(&w, NULL) && wire_pool(&w, &o)) ||
+	    !CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(3000), &lease), KOLK_OK))
+		return times;
 	fd = socket_to(kit_origin_port(w.origin));
 	CHECK(tcp_option(fd, TCP_NODELAY) == 1);
-	CHECK(tcp_option(fd, TCP_KEEPIDLE) == 60);
-	CHECK(tcp_option(fd, TCP_USER_TIMEOUT) == 20000);
+	times = (struct tcp_times){ tcp_option(fd, TCP_KEEPIDLE), tcp_option(fd, TCP_KEEPINTVL),
+				    tcp_option(fd, TCP_USER_TIMEOUT) };
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	wire_close(&w);
+	return times;
+}
+
+/* The kernel ends an idle connection when a probe is unanswered and the user time-out has passed:
+ * several are sent before that. */
+static void socket_options(void)
+{
+	struct tcp_times times = times_of(0, 0);
+
+	CHECK(times.user_ms == 20000);
+	CHECK(1000 * (times.idle_s + 4 * times.interval_s) < times.user_ms);
+	times = times_of(5 * KOLK_S_NS, 60 * KOLK_S_NS);
+	CHECK(times.idle_s == 5 && times.user_ms == 60000);
+	CHECK(1000 * (times.idle_s + 4 * times.interval_s) < times.user_ms);
+	times = times_of(0, KOLK_FOREVER); /* its probes are counted */
+	CHECK(times.idle_s == 60 && times.user_ms == 0);
 }
 
 /* From a port of ours, with what TCP knows. */
