@@ -35,14 +35,27 @@ static int whole(uint64_t ns, uint64_t unit_ns, uint64_t max)
 	return units < 1 ? 1 : units > max ? (int)max : (int)units;
 }
 
+/* Unanswered probes that end a connection without a user time-out, 10 s apart. */
+enum { PROBES = 9 };
+
+/* Sockets that were made together would be probed together, in one tick of the kernel, whose queues
+ * drop what is too much: each has its own time, from half of it to all of it. */
+static int spread(int fd, int seconds)
+{
+	uint32_t choices = (uint32_t)seconds / 2 + 1, hash = (uint32_t)fd * 2654435761u;
+
+	return seconds - (int)((uint64_t)hash * choices >> 32);
+}
+
 /* With TCP_USER_TIMEOUT the kernel counts no keep-alive probes: it ends a connection by which
  * nothing was received for that time when one is unanswered (tcp(7), tcp_keepalive_timer). A first
  * probe after that time would be the only one, and one lost packet the end of an idle connection.
  * So probes begin at half of it, and five are sent before it is over. */
-void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns)
+void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns, bool listens)
 {
 	bool counted = unacked_ns == KOLK_FOREVER;
 	uint64_t idle_ns = counted || keepalive_ns < unacked_ns / 2 ? keepalive_ns : unacked_ns / 2;
+	int idle_s = whole(idle_ns, KOLK_S_NS, 32767);
 
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!counted)
@@ -50,10 +63,20 @@ void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns)
 	if (keepalive_ns == KOLK_FOREVER)
 		return;
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole(idle_ns, KOLK_S_NS, 32767));
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, listens ? idle_s : spread(fd, idle_s));
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, counted ? 10 : whole(unacked_ns / 8, KOLK_S_NS, 32767));
 	if (counted)
-		set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+		set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+}
+
+/* It inherited the time of the listening one. Of a Unix socket both calls fail. */
+void kolk__sock_accepted(int fd)
+{
+	int seconds = 0;
+	socklen_t size = sizeof seconds;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, &size) == 0 && seconds > 1)
+		set(fd, IPPROTO_TCP, TCP_KEEPIDLE, spread(fd, seconds));
 }
 
 /* ip(7); since Linux 6.3 */
@@ -86,7 +109,7 @@ int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock
 		return -errno;
 	if (family == AF_UNIX)
 		return fd;
-	kolk__sock_tune(fd, options->keepalive_ns, options->unacked_ns);
+	kolk__sock_tune(fd, options->keepalive_ns, options->unacked_ns, false);
 	err = bind_to(fd, family, options);
 	if (err == 0)
 		return fd;

@@ -116,7 +116,8 @@ struct kolk_listener_options {
 	                              * more */
 	uint64_t linger_timeout_ns;  /* kolk_stream_close waits so long for the peer's end; 0 = 2 s;
 	                              * KOLK_AT_ONCE = does not; KOLK_FOREVER */
-	uint64_t keepalive_ns;       /* TCP keep-alive; 0 = 60 s; KOLK_FOREVER = off */
+	uint64_t keepalive_ns;       /* TCP keep-alive, from half of it to all of it by socket,
+	                              * and nine probes; 0 = 60 s; KOLK_FOREVER = off */
 	const struct kolk_listener_tls *tls; /* NULL = plain; copied */
 	const struct kolk_stream_handler *handler; /* required; copied */
 	void *user;                  /* open's first argument */

@@ -284,10 +284,10 @@ static void socket_options(void)
 	CHECK(times.user_ms == 20000);
 	CHECK(1000 * (times.idle_s + 4 * times.interval_s) < times.user_ms);
 	times = times_of(5 * KOLK_S_NS, 60 * KOLK_S_NS);
-	CHECK(times.idle_s == 5 && times.user_ms == 60000);
+	CHECK(times.idle_s >= 3 && times.idle_s <= 5 && times.user_ms == 60000);
 	CHECK(1000 * (times.idle_s + 4 * times.interval_s) < times.user_ms);
 	times = times_of(0, KOLK_FOREVER); /* its probes are counted */
-	CHECK(times.idle_s == 60 && times.user_ms == 0);
+	CHECK(times.idle_s >= 30 && times.idle_s <= 60 && times.user_ms == 0);
 }
 
 /* From a port of ours, with what TCP knows. */
