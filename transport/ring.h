@@ -99,6 +99,7 @@ int32_t kolk__sock_connect(const struct kolk_op *op); /* 0 or -errno; does not b
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
 /* How TCP sockets of ours are; what a listening one accepts is like it. */
 void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns, bool listens);
+/* Its keep-alive time, which it inherited, becomes one of its own. */
 void kolk__sock_accepted(int fd);
 
 /* listen_linux.c */

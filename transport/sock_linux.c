@@ -50,7 +50,7 @@ static int spread(int fd, int seconds)
 /* With TCP_USER_TIMEOUT the kernel counts no keep-alive probes: it ends a connection by which
  * nothing was received for that time when one is unanswered (tcp(7), tcp_keepalive_timer). A first
  * probe after that time would be the only one, and one lost packet the end of an idle connection.
- * So probes begin at half of it, and five are sent before it is over. */
+ * So probes begin at half of it, and five are sent before it is over, if it is 8 s or more. */
 void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns, bool listens)
 {
 	bool counted = unacked_ns == KOLK_FOREVER;
@@ -69,7 +69,7 @@ void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns, bool li
 		set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
 }
 
-/* It inherited the time of the listening one. Of a Unix socket both calls fail. */
+/* A Unix socket has no such option. */
 void kolk__sock_accepted(int fd)
 {
 	int seconds = 0;

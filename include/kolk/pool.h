@@ -131,7 +131,7 @@ struct kolk_pool_options {
 	                               * 0 = 60 s */
 	uint64_t lease_overdue_ns;    /* report a lease that is out for longer; 0 = 60 s */
 	uint64_t keepalive_ns;        /* TCP keep-alive idle time, at most half of unacked_ns, so that
-	                               * lost probes end nothing; each socket's is from half of it to
+	                               * one lost probe ends nothing; each socket's is from half of it to
 	                               * all of it; 0 = 60 s; KOLK_FOREVER = off */
 	uint64_t unacked_ns;          /* how long sent bytes may stay unacknowledged until the
 	                               * connection counts as broken (TCP_USER_TIMEOUT, RFC 5482);

@@ -79,24 +79,13 @@ static void listen(void *user)
 
 static void marks_are_told_in_order(void **state)
 {
-	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
-	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
-	struct kolk_mcp_options options = KOLK_INIT(kolk_mcp_options);
 	struct scripted server = { .answer = on_request };
 	struct heard heard = { .client = NULL };
 	struct place place = { .server = NULL };
 
 	(void)state;
 	scripted_open(&server);
-	engine.resources_max = 10;
-	pool.name = "server";
-	pool.address = server.address;
-	pool.driver = kolk_driver_http();
-	options.era = KOLK_MCP_LEGACY;
-	assert_int_equal(kolk_engine_create(&engine, &place.engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(place.engine, &pool, &place.connections), KOLK_OK);
-	assert_int_equal(kolk_mcp_open(place.connections, &options, &place.mcp), KOLK_OK);
-	place.loop = kolk_engine_loop(place.engine, 0);
+	place_open_at(&place, server.address);
 	heard.client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, listen, &heard);
 	assert_int_equal(heard.started, KOLK_PENDING);

@@ -78,9 +78,6 @@ static void cancel(void *user)
 
 static void run(struct seen *seen)
 {
-	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
-	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
-	struct kolk_mcp_options options = KOLK_INIT(kolk_mcp_options);
 	struct scripted server = { .answer = on_request, .user = seen };
 	struct tracked call = { .method = "tools/call", .params = "{\"name\":\"any\"}",
 				.deadline_ns = KOLK_FOREVER };
@@ -88,15 +85,7 @@ static void run(struct seen *seen)
 	struct place place = { .server = NULL };
 
 	scripted_open(&server);
-	engine.resources_max = 10;
-	pool.name = "server";
-	pool.address = server.address;
-	pool.driver = kolk_driver_http();
-	options.era = KOLK_MCP_LEGACY;
-	assert_int_equal(kolk_engine_create(&engine, &place.engine), KOLK_OK);
-	assert_int_equal(kolk_pool_add(place.engine, &pool, &place.connections), KOLK_OK);
-	assert_int_equal(kolk_mcp_open(place.connections, &options, &place.mcp), KOLK_OK);
-	place.loop = kolk_engine_loop(place.engine, 0);
+	place_open_at(&place, server.address);
 	call.client = client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, start, &call);
 	for (int i = 0; i < 10000 && (kolk__load_acquire(&server.calls) == 0 ||

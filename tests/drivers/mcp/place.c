@@ -59,6 +59,23 @@ void place_close(struct place *place)
 
 /* ---- children */
 
+void place_open_at(struct place *place, const char *address)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
+	struct kolk_mcp_options options = KOLK_INIT(kolk_mcp_options);
+
+	engine.resources_max = 10;
+	pool.name = "server";
+	pool.address = address;
+	pool.driver = kolk_driver_http();
+	options.era = KOLK_MCP_LEGACY;
+	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
+	assert_int_equal(kolk_pool_add(place->engine, &pool, &place->connections), KOLK_OK);
+	assert_int_equal(kolk_mcp_open(place->connections, &options, &place->mcp), KOLK_OK);
+	place->loop = kolk_engine_loop(place->engine, 0);
+}
+
 void place_open_command(struct place *place, struct kolk_mcp_options *options,
 			const char *const *command)
 {

@@ -111,7 +111,8 @@ static void test_lists_redis(void)
 
 static void test_lists_sql(void)
 {
-	struct kit_postgres_options options = { .sql = "create table canary (secret text); insert into canary values ('alive');" };
+	struct kit_postgres_options options = {
+		.sql = "create table canary (secret text); insert into canary values ('alive');" };
 	struct kit_peer *postgres = kit_postgres_start(&options);
 	struct tools_place place;
 	char pools[400];

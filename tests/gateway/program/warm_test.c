@@ -147,8 +147,8 @@ static int ask(const struct place *place, const char *user, const char *fields, 
 	"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\"," \
 	"\"arguments\":{\"nonce\":\"n1\"}"
 
-/* A session, a call in it. */
-static void work(const struct place *place, const char *user)
+/* A session, and in it a call; or none, of a client that has no more use for it. */
+static void use_session(const struct place *place, const char *user, bool calls)
 {
 	char id[256] = "", fields[512];
 	const char *at;
@@ -157,8 +157,19 @@ static void work(const struct place *place, const char *user)
 	at = strstr(text, "mcp-session-id: ");
 	CHECK(at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1);
 	snprintf(fields, sizeof fields, "Mcp-Session-Id: %s\r\n", id);
-	CHECK(ask(place, user, fields, ECHO "}}") == 200 && strstr(text, "n1") != NULL);
+	if (calls)
+		CHECK(ask(place, user, fields, ECHO "}}") == 200 && strstr(text, "n1") != NULL);
 	CHECK(ask_line(place, "DELETE /mcp", user, fields, "") == 200);
+}
+
+static void work(const struct place *place, const char *user)
+{
+	use_session(place, user, true);
+}
+
+static void work_federated(const struct place *place, const char *user)
+{
+	use_session(place, user, false);
 }
 
 static void work_modern(const struct place *place, const char *user)
@@ -222,19 +233,6 @@ static void test_multiplexed(void)
 static void test_calls(void)
 {
 	comes_back("era: legacy, isolation: tenant, sharing: exclusive", work_modern);
-}
-
-/* A session that a client has no more use for. */
-static void work_federated(const struct place *place, const char *user)
-{
-	char id[256] = "", fields[512];
-	const char *at;
-
-	CHECK(ask(place, user, "", INITIALIZE("desk")) == 200);
-	at = strstr(text, "mcp-session-id: ");
-	CHECK(at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1);
-	snprintf(fields, sizeof fields, "Mcp-Session-Id: %s\r\n", id);
-	CHECK(ask_line(place, "DELETE /mcp", user, fields, "") == 200);
 }
 
 static void test_federation(void)
@@ -302,56 +300,45 @@ static void test_alone(void)
 	close_place(&place);
 }
 
-/* They wait on the loops where they were made, and their clients come on whichever. */
-static void test_alone_of_many(void)
+/* One is made ahead for each of so many users, and each is taken by its client. */
+static void each_has_its_own(struct place place, int users,
+			     void (*use)(const struct place *place, const char *user))
 {
-	struct place place = { .mcp = "era: legacy" };
 	struct mcp_options o = { .listen = NULL };
+	const uint64_t all = 2 * (uint64_t)users;
 	char name[16];
 
 	MUST(open_place(&place, &o));
 	MUST(begin(&place));
-	for (int i = 0; i < 24; i++) {
+	for (int i = 0; i < users; i++) {
 		snprintf(name, sizeof name, "user%d", i);
-		work(&place, name);
+		use(&place, name);
 	}
 	MUST(end(&place));
 	MUST(begin(&place));
-	CHECK(is_made(&place, 24) && waits(&place, 24) && created(&place) == 48);
-	for (int i = 0; i < 24; i++) {
+	CHECK(is_made(&place, users) && waits(&place, users) && created(&place) == all);
+	for (int i = 0; i < users; i++) {
 		snprintf(name, sizeof name, "user%d", i);
-		work(&place, name);
-		CHECK(created(&place) == 48);
+		use(&place, name);
+		CHECK(created(&place) == all);
 	}
 	MUST(end(&place));
 	close_place(&place);
 }
 
+/* They wait on the loops where they were made, and their clients come on whichever. */
+static void test_alone_of_many(void)
+{
+	each_has_its_own((struct place){ .mcp = "era: legacy" }, 24, work);
+}
+
 /* The client's session, and so those with its servers, is on the loop where one waits. */
 static void test_alone_in_federation(void)
 {
-	struct place place = {
+	each_has_its_own((struct place){
 		.mcp = "era: legacy",
-		.routes = "    - {match: {path: /mcp}, federation: [{pool: tools}]}\n" };
-	struct mcp_options o = { .listen = NULL };
-	char name[16];
-
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	for (int i = 0; i < 8; i++) {
-		snprintf(name, sizeof name, "user%d", i);
-		work_federated(&place, name);
-	}
-	MUST(end(&place));
-	MUST(begin(&place));
-	CHECK(is_made(&place, 8) && waits(&place, 8) && created(&place) == 16);
-	for (int i = 0; i < 8; i++) {
-		snprintf(name, sizeof name, "user%d", i);
-		work_federated(&place, name);
-		CHECK(created(&place) == 16);
-	}
-	MUST(end(&place));
-	close_place(&place);
+		.routes = "    - {match: {path: /mcp}, federation: [{pool: tools}]}\n" },
+			 8, work_federated);
 }
 
 /* The pool ended it meanwhile: its client gets another one, and does not see it. */
