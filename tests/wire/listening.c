@@ -68,11 +68,18 @@ static void reply(struct served *s, const void *bytes, size_t size)
 	send_bytes(s, size);
 }
 
+static void record_most(kolk__atomic_u32 *most, uint32_t now)
+{
+	uint32_t before = kolk__load_relaxed(most);
+
+	while (now > before && !kolk__cas_acq_rel(most, &before, now))
+		;
+}
+
 static void *on_open(void *listener_user, struct kolk_stream *stream)
 {
 	struct listening *l = listener_user;
 	struct served *s;
-	uint32_t now;
 
 	if (l->conduct == REFUSE)
 		return NULL;
@@ -86,9 +93,7 @@ static void *on_open(void *listener_user, struct kolk_stream *stream)
 	if (l->conduct == TURNS)
 		l->turns[kolk__load_sc(&l->opened) % 2] = stream;
 	kolk__add_sc(&l->opened, 1);
-	now = kolk__load_sc(&l->opened) - kolk__load_sc(&l->ended);
-	if (now > kolk__load_relaxed(&l->most))
-		kolk__store_relaxed(&l->most, now);
+	record_most(&l->most, kolk__add_acq_rel(&l->open, 1) + 1);
 	if (l->conduct == HOLD)
 		kolk_stream_pause(stream);
 	return s;
@@ -158,6 +163,7 @@ static void on_end(void *user, struct kolk_stream *stream, enum kolk_err err)
 	CHECK(!s->sending);
 	free(s);
 	kolk__store_sc(&l->last_err, (uint32_t)err);
+	kolk__sub_acq_rel(&l->open, 1);
 	kolk__add_sc(&l->ended, 1);
 }
 

@@ -25,7 +25,8 @@ struct listening {
 	size_t push_size; /* of each send of PUSH, and of FAREWELL's */
 	uint32_t pushes_max; /* 0 = without end */
 	int clients;      /* that are still there when it is closed */
-	kolk__atomic_u32 opened, ended, last_err, sends_failed, most;
+	kolk__atomic_u32 opened, open, ended, last_err, sends_failed;
+	kolk__atomic_u32 most; /* that were open at once */
 	kolk__atomic_u64 received, pieces;
 	kolk__atomic_u32 ends; /* data was called with size 0 */
 	struct kolk_stream *turns[2];
