@@ -11,6 +11,7 @@
 
 #include "core/effects.h"
 #include "core/idle.h"
+#include "core/permits.h"
 #include "core/pool.h"
 #include "core/release.h"
 #include "core/wait.h"
@@ -68,6 +69,13 @@ static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 	if (kolk__own(&key->open) < floor && want < floor - kolk__own(&key->open))
 		want = floor - kolk__own(&key->open);
 	return want < limit - kolk__own(&key->open) ? want : limit - kolk__own(&key->open);
+}
+
+bool kolk__waits_for_leases(const struct kolk_key *key)
+{
+	KOLK__HELD(&key->lock);
+	return kolk__own(&key->dialing) == 0 && kolk__load_relaxed(&key->pinging) == 0 &&
+	       kolk__at_limit(key);
 }
 
 /* With a reference: it can be changed at any time (kolk_pool_update). */

@@ -5,6 +5,7 @@
  * a waiter is handed one by kolk__dispatch_waiters() (wait.c).
  */
 #include "core/acquire.h"
+#include "core/dial.h"
 #include "core/effects.h"
 #include "core/event.h"
 #include "core/idle.h"
@@ -332,6 +333,20 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	}
 	waiter->loop = NULL;
 	return KOLK_OK;
+}
+
+bool kolk_acquire_waits_for_lease(const struct kolk_acquire *acquire)
+{
+	const struct kolk__waiter *waiter = (const struct kolk__waiter *)(const void *)acquire;
+	struct kolk_key *key = waiter->key;
+	bool waits;
+
+	if (waiter->loop == NULL || !kolk__is_owner(waiter->loop))
+		return false;
+	kolk__take_lock(key->engine, &key->lock);
+	waits = kolk__own(&waiter->state) == KOLK__WAITING && kolk__waits_for_leases(key);
+	kolk__give_lock(key->engine, &key->lock);
+	return waits;
 }
 
 void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,

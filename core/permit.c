@@ -195,6 +195,20 @@ static bool is_over(const kolk__atomic_u32 *open, const kolk__atomic_u32 *shrink
 	       kolk__load_relaxed(open) - limit > kolk__load_relaxed(shrinking);
 }
 
+bool kolk__at_limit(const struct kolk_key *key)
+{
+	const struct kolk_pool *pool = kolk__own(&key->pool);
+	const struct kolk__account *account = kolk__own(&key->account);
+	const struct kolk__total *total = account->total;
+
+	KOLK__HELD(&key->lock);
+	return kolk__own(&key->open) >= kolk__setting(pool, connections_max) ||
+	       kolk__load_relaxed(&account->open) >=
+		       kolk__tenant_limit(key->engine, account->tenant) ||
+	       kolk__load_relaxed(&pool->open) >= kolk__setting(pool, pool_connections_max) ||
+	       kolk__load_relaxed(&total->open) >= kolk__load_relaxed(&total->limit);
+}
+
 bool kolk__over_limit(const struct kolk_key *key)
 {
 	const struct kolk_pool *pool = kolk__own(&key->pool);

@@ -24,6 +24,9 @@ void kolk__permit_return(struct kolk__conn *conn);
  * Under key.lock. */
 void kolk__shrink(struct kolk__conn *conn);
 uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant);
+/* As many connections as the limits of key, tenant, pool or engine allow; limits of dials are not
+ * among them. Of those above the key a moment's truth. Under key.lock. */
+bool kolk__at_limit(const struct kolk_key *key);
 /* More connections than the limits of key, tenant, pool or engine allow (a limit was lowered). */
 bool kolk__over_limit(const struct kolk_key *key);
 

@@ -106,6 +106,53 @@ static void a_hopeless_wait_is_refused(void **state)
 	assert_int_equal(kolk_key_wait_ns(key), 0);
 }
 
+/* Behind a caller that waits for a dial others may wait; behind one that waits for a lease they would
+ * pass by the limit of waiters. */
+static void what_a_caller_waits_for(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool_limits total = KOLK_INIT(kolk_pool_limits);
+	struct caller first, second;
+	struct kolk_pool *pool;
+	struct kolk_key *key, *other;
+
+	o.name = "narrow";
+	o.address = "192.0.2.6:7";
+	o.connections_max = 1;
+	pool = pool_of(fix, &o);
+	key = kolk_pool_key(pool);
+	assert_int_equal(begin(fix, &first, key, KOLK_S_NS), KOLK_PENDING);
+	assert_false(kolk_acquire_waits_for_lease(&first.acquire)); /* it dials */
+	assert_int_equal(begin(fix, &second, key, KOLK_S_NS), KOLK_PENDING);
+	for (int i = 0; i < 1000 && stats_of(pool).waiting == 2; i++) {
+		assert_false(kolk_acquire_waits_for_lease(&first.acquire));
+		fixture_run(fix, 10 * KOLK_US_NS);
+	}
+	/* Its connection is there, its callback may be still to come. */
+	assert_false(kolk_acquire_waits_for_lease(&first.acquire));
+	assert_true(kolk_acquire_waits_for_lease(&second.acquire));
+	fixture_run(fix, KOLK_MS_NS);
+	assert_int_equal(first.err, KOLK_OK);
+	assert_false(kolk_acquire_waits_for_lease(&first.acquire)); /* it does not wait */
+	assert_int_equal(kolk_release(&first.lease), KOLK_OK);
+	assert_false(kolk_acquire_waits_for_lease(&second.acquire));
+	fixture_run(fix, KOLK_MS_NS);
+	assert_int_equal(second.err, KOLK_OK);
+
+	/* A limit above the key's own. */
+	total.connections_max = 5;
+	total.pool_connections_max = 1;
+	assert_int_equal(kolk_pool_limits_set(pool, &total), KOLK_OK);
+	other = key_of(pool, "a");
+	assert_int_equal(begin(fix, &first, other, KOLK_S_NS), KOLK_PENDING);
+	assert_true(kolk_acquire_waits_for_lease(&first.acquire));
+	assert_int_equal(kolk_acquire_cancel(&first.acquire), KOLK_OK);
+	assert_false(kolk_acquire_waits_for_lease(&first.acquire));
+	assert_int_equal(kolk_release(&second.lease), KOLK_OK);
+	kolk_key_close(other);
+}
+
 /* Callers whose deadlines are shorter than a dial are refused, but not for ever. */
 static void a_refused_caller_dials_for_the_next(void **state)
 {
@@ -339,6 +386,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_lease_that_is_back_soon_is_waited_for),
 	T(eager_pools_dial_at_once),
 	T(a_hopeless_wait_is_refused),
+	T(what_a_caller_waits_for),
 	T(a_refused_caller_dials_for_the_next),
 	T(the_surplus_of_a_burst_leaves_one_by_one),
 	T(surplus_that_was_used_leaves_one_by_one),

@@ -4,7 +4,8 @@
  *
  * Over HTTP/1.1 each exchange acquires for itself, and waits in the pool's queue. Over HTTP/2 a
  * connection carries many: no more acquires are pending than connections are needed for the waiting
- * exchanges. While the protocol is unknown, one acquire finds out, if a dial is under way.
+ * exchanges. While the protocol is unknown, one acquire finds out, unless a limit makes it wait for
+ * a lease.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -320,13 +321,14 @@ static bool has_zero_limit(const struct http_dispatcher *dispatcher)
 	return link != &dispatcher->conns;
 }
 
-/* A dial is under way that will tell the protocol. Without one, the acquire waits for a lease that
- * others have: then the other exchanges wait in the pool's queue as well, which bounds them. */
-static bool is_dialled(const struct http_dispatcher *dispatcher)
+/* One acquire finds out the protocol with its dial. If it waits for a lease that others have, then
+ * the other exchanges wait in the pool's queue as well, which bounds them. */
+static bool finds_protocol(const struct http_dispatcher *dispatcher)
 {
-	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+	const struct http_link *acquiring = &dispatcher->acquiring;
 
-	return kolk_key_stats(dispatcher->key, &stats) == KOLK_OK && stats.dialing > 0;
+	return http_list_empty(acquiring) ||
+	       !kolk_acquire_waits_for_lease(&http_exchange_of(acquiring->next)->asked->acquire);
 }
 
 static uint32_t acquires_wanted(const struct http_dispatcher *dispatcher)
@@ -336,7 +338,7 @@ static uint32_t acquires_wanted(const struct http_dispatcher *dispatcher)
 	if (dispatcher->protocol == HTTP_1)
 		return waiting;
 	if (dispatcher->protocol == HTTP_UNKNOWN)
-		return dispatcher->acquiring_count == 0 || is_dialled(dispatcher) ? 1 : waiting;
+		return finds_protocol(dispatcher) ? 1 : waiting;
 	if (dispatcher->streams == 0)
 		return has_zero_limit(dispatcher) ? 0 : 1;
 	return (waiting + dispatcher->streams - 1) / dispatcher->streams;
