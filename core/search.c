@@ -140,8 +140,8 @@ static uint32_t engine_slice(struct kolk__search *search, struct kolk__conn **co
 	return count;
 }
 
-/* What a visit reads: a connection, its key's account, the weight of its tenant. Each is found through
- * the one before, and with many connections none is in the processor's caches. */
+/* What a visit reads: a connection, its key's account, the weight of its tenant. Each is found
+ * through the one before, and with many connections none is in the processor's caches. */
 static void prefetch(struct kolk__conn *const conns[], uint32_t count)
 {
 	const struct kolk__account *accounts[KOLK__SEARCH_SLICE];
