@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* parts.c - whole messages in memory, over envelope.h; and texts of JSON. */
-#include <stdio.h>
 #include <string.h>
 
 #include "transport/drivers/mcp/envelope.h"
@@ -77,15 +76,28 @@ enum kolk_err kolk__mcp_messages_read(const struct mcp_reading *reading)
 	}
 }
 
+size_t kolk__mcp_digits(char *at, uint64_t number)
+{
+	char digits[MCP_DIGITS];
+	size_t from = sizeof digits;
+
+	do {
+		digits[--from] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	memcpy(at, digits + from, sizeof digits - from);
+	return sizeof digits - from;
+}
+
 bool kolk__mcp_is_answer_to(const struct mcp_message *message, uint64_t id)
 {
-	char text[24];
+	char text[MCP_DIGITS];
 
 	if (message->error.size > 0 &&
 	    (message->id.size == 0 || mcp_text_is(message->id, "null")))
 		return true;
-	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)id);
-	return mcp_text_is(message->id, text);
+	return message->id.size == kolk__mcp_digits(text, id) &&
+	       memcmp(message->id.data, text, message->id.size) == 0;
 }
 
 /* ---- JSON */

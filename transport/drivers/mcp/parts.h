@@ -32,6 +32,10 @@ struct mcp_message {
 	bool too_long;           /* an answer: of it the id is known, the rest was dropped */
 };
 
+/* The digits of a number, without a zero behind them: at most MCP_DIGITS. Returns how many. */
+enum { MCP_DIGITS = 20 };
+size_t kolk__mcp_digits(char *at, uint64_t number);
+
 /* Whether an answer is that of our request of this id. An error may name none, when the server
  * could not read the request: it is of the exchange that carries it. */
 bool kolk__mcp_is_answer_to(const struct mcp_message *message, uint64_t id);

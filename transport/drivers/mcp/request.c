@@ -3,7 +3,6 @@
  * request.c - a request is checked and composed: the message once, as it is sent, also if it is
  * sent again. Its id is ours, and so is its progress token.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/ascii.h"
@@ -85,8 +84,10 @@ static size_t write_message(char *at, uint64_t id, const struct kolk_mcp_request
 	const char *begin = at;
 
 	at = stpcpy(at, "{\"jsonrpc\":\"2.0\"");
-	if (request->notification == 0)
-		at += sprintf(at, ",\"id\":%llu", (unsigned long long)id);
+	if (request->notification == 0) {
+		at = stpcpy(at, ",\"id\":");
+		at += kolk__mcp_digits(at, id);
+	}
 	at = stpcpy(stpcpy(stpcpy(at, ",\"method\":\""), request->method), "\"");
 	if (request->params_size > 0) {
 		at = stpcpy(at, ",\"params\":");
@@ -101,8 +102,8 @@ static size_t write_message(char *at, uint64_t id, const struct kolk_mcp_request
  * for both. */
 static void replace_token(struct kolk_mcp_call *call, char *body, struct mcp_text token, char *kept)
 {
-	char id[24];
-	size_t digits = (size_t)sprintf(id, "%llu", (unsigned long long)call->id);
+	char id[MCP_DIGITS];
+	size_t digits = kolk__mcp_digits(id, call->id);
 	char *at = body + (token.data - body), *rest = at + token.size;
 
 	call->token.data = memcpy(kept, at, token.size);
