@@ -32,6 +32,7 @@
 struct kolk_mcp;
 struct kolk_mcp_client;
 struct kolk_mcp_call;
+struct kolk_mcp_envelope;
 
 /* The eras of the protocol. Versions up to 2025-11-25 have sessions. In 2026-07-28 each request
  * stands for itself: nothing below of sessions holds, isolation and sharing do nothing, and there
@@ -199,6 +200,9 @@ struct kolk_mcp_request {
 	                              * KOLK_FOREVER. Then it is cancelled as by kolk_mcp_cancel */
 	/* NULL, or it is cancelled when this ends, which is on the loop; its `end` still runs. */
 	struct kolk_scope *scope;
+	/* NULL, or, without params, those of a message that was read (kolk_mcp_read,
+	 * kolk_mcp_read_array): they are not read again. */
+	const struct kolk_mcp_envelope *message;
 };                                   /* since 0.1 */
 
 /* A message of the server that is no answer. Neither text ends with a zero. */
@@ -291,7 +295,9 @@ struct kolk_mcp_envelope {
 	char method[129];            /* decoded; "" = it is an answer */
 	char version[33];            /* params.protocolVersion, decoded; "" = none */
 	char meta_version[33];       /* the protocol version in _meta, likewise */
-	char reserved[5];
+	char modern;                 /* 1 = _meta says what only requests of 2026-07-28 say */
+	char reserved[4];
+	struct kolk_mcp_part meta_token; /* the progress token in it: a string, an integer, or null */
 };                                   /* since 0.1 */
 
 /* Since the upstream was opened. Sessions themselves are counted by their pool: created, reused,

@@ -301,10 +301,17 @@ static const struct kolk_mcp_handler handler = { .size = sizeof handler, .head =
 void tracked_start(struct tracked *tracked)
 {
 	struct kolk_mcp_request request = KOLK_INIT(kolk_mcp_request);
+	struct kolk_mcp_envelope read = KOLK_INIT(kolk_mcp_envelope);
 
 	request.method = tracked->method;
 	request.params = tracked->params;
 	request.params_size = tracked->params != NULL ? strlen(tracked->params) : 0;
+	if (tracked->message != NULL) {
+		assert_int_equal(kolk_mcp_read(tracked->message, strlen(tracked->message), &read),
+				 KOLK_OK);
+		request.method = read.method;
+		request.message = &read;
+	}
 	request.deadline_ns = tracked->deadline_ns;
 	if (tracked->listen)
 		tracked->started = kolk_mcp_listen(tracked->client, &handler, tracked, &tracked->call);

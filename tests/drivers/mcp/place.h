@@ -65,6 +65,7 @@ struct tracked {
 	struct kolk_mcp_client *client;
 	struct kolk_mcp_call *call;
 	const char *method, *params;
+	const char *message;        /* instead of both: it is read, and sent */
 	uint64_t deadline_ns;
 	bool listen;
 	enum kolk_err started;

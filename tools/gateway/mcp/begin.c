@@ -44,8 +44,7 @@ void gw_mcp_call_start(struct gw_mcp_call *call)
 		request.params = call->params.data + call->params.begin;
 		request.params_size = call->params.size;
 	} else if (call->kind != GW_MCP_INITIALIZE && !call->discovers) {
-		request.params = call->message->params.data;
-		request.params_size = call->message->params.size;
+		request.message = call->message;
 	}
 	request.replayable = gw_mcp_is_replayable(request.method);
 	request.field_count = read_fields(call, fields);

@@ -40,6 +40,10 @@ static void fill_in(struct kolk_mcp_envelope *to, const char *text,
 	to->name = part(text, message, kolk__mcp_has(message, MCP_NAME) ? MCP_NAME : MCP_URI);
 	to->meta = part(text, message, MCP_PARAMS_META);
 	to->meta_capabilities = part(text, message, MCP_META_CAPABILITIES);
+	to->meta_token = part(text, message, MCP_META_TOKEN);
+	to->modern = kolk__mcp_has(message, MCP_META_VERSION) ||
+		     kolk__mcp_has(message, MCP_META_CAPABILITIES) ||
+		     kolk__mcp_has(message, MCP_META_CLIENT);
 	copy(to->method, message, MCP_METHOD);
 	copy(to->version, message, MCP_INITIALIZE_VERSION);
 	copy(to->meta_version, message, MCP_META_VERSION);

@@ -60,6 +60,21 @@ static bool is_valid(const struct kolk_mcp *mcp, const struct kolk_mcp_request *
 	       are_fields_valid(mcp, request);
 }
 
+/* The params of a message that was read become the request's. False: there are others, or what was read
+ * is not said as this library says it. */
+static bool take_message(struct kolk_mcp_request *request)
+{
+	const struct kolk_mcp_envelope *message = request->message;
+
+	if (message == NULL)
+		return true;
+	if (request->params_size != 0 || kolk__sized_size(message) < sizeof *message)
+		return false;
+	request->params = message->params.data;
+	request->params_size = message->params.size;
+	return true;
+}
+
 /* ---- the message */
 
 struct composed {
@@ -113,16 +128,41 @@ static void replace_token(struct kolk_mcp_call *call, char *body, struct mcp_tex
 	call->body_size += digits - token.size;
 }
 
+/* What is in the message that was written: its params were read, or are now. */
+static struct composed look_at(const struct kolk_mcp_call *call,
+			       const struct kolk_mcp_request *request)
+{
+	const struct kolk_mcp_envelope *message = request->message;
+	struct composed composed = { .params_size = request->params_size };
+	const struct mcp_reading reading = { .text = call->body, .size = call->body_size,
+					     .show = look, .user = &composed };
+
+	if (message == NULL) {
+		if (kolk__mcp_messages_read(&reading) != KOLK_OK)
+			composed.valid = false;
+		return composed;
+	}
+	composed.valid = true;
+	composed.modern = message->modern != 0;
+	if (message->meta_token.size == 0)
+		return composed;
+	/* "}" alone is behind its params. */
+	composed.token.data = call->body + call->body_size - 1 - request->params_size +
+			      (message->meta_token.data - message->params.data);
+	composed.token.size = message->meta_token.size;
+	return composed;
+}
+
 static enum kolk_err compose(struct kolk_mcp_call *call, const struct kolk_mcp_request *request,
 			     char *body)
 {
-	struct composed composed = { .params_size = request->params_size };
-	struct mcp_reading reading = { .text = body, .show = look, .user = &composed };
+	struct composed composed;
 	char *kept;
 
 	call->body = body;
-	call->body_size = reading.size = write_message(body, call->id, request);
-	if (kolk__mcp_messages_read(&reading) != KOLK_OK || !composed.valid)
+	call->body_size = write_message(body, call->id, request);
+	composed = look_at(call, request);
+	if (!composed.valid)
 		return KOLK_E_OPTIONS;
 	call->says_modern = composed.modern;
 	kept = body + call->body_size + ENVELOPE_MAX;
@@ -176,7 +216,8 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 	struct kolk_mcp_call *made;
 	enum kolk_err err = KOLK_E_MEMORY;
 
-	if (!kolk__sized_read(&own, request) || !is_valid(client->loop->mcp, &own))
+	if (!kolk__sized_read(&own, request) || !take_message(&own) ||
+	    !is_valid(client->loop->mcp, &own))
 		return KOLK_E_OPTIONS;
 	made = calloc(1, sizeof *made);
 	if (made != NULL)
