@@ -15,13 +15,6 @@
 
 #include "transport/drivers/mcp/inside.h"
 
-static void on_timer(struct kolk_timer *timer, void *user);
-
-void kolk__mcp_call_set_timer(struct kolk_mcp_call *call, uint64_t deadline_ns)
-{
-	(void)kolk_timer_start(call->client->loop->loop, &call->timer, deadline_ns, on_timer, call);
-}
-
 /* ---- the end */
 
 /* Nothing is left of it: neither a caller nor a byte on the wire. */
@@ -32,7 +25,6 @@ static void finish(struct kolk_mcp_call *call)
 	kolk__mcp_note_forget(call);
 	kolk__mcp_resume_stop(call);
 	kolk__mcp_group_leave(call);
-	kolk_timer_stop(&call->timer);
 	mcp_list_del(&call->all);
 	kolk__mcp_call_free(call);
 	kolk__mcp_client_check(client);
@@ -44,7 +36,7 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 
 	call->state = MCP_ENDED;
 	kolk_scope_remove_item(&call->scoped);
-	kolk_timer_stop(&call->timer);
+	call->due_ns = KOLK_FOREVER;
 	if (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT)
 		kolk__add_relaxed(&counts->cancelled, 1);
 	call->result.size = (uint32_t)sizeof call->result;
@@ -58,8 +50,8 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 	if (!call->on_wire)
 		finish(call);
 	else
-		kolk__mcp_call_set_timer(call, kolk_in_ns(call->note == NULL && call->cancel_again ?
-								  MCP_CANCEL_AGAIN_NS : MCP_FINISH_NS));
+		kolk__mcp_call_due(call, kolk_in_ns(call->note == NULL && call->cancel_again ?
+							    MCP_CANCEL_AGAIN_NS : MCP_FINISH_NS));
 }
 
 static void run_ending(struct kolk_call *posted, void *user)
@@ -109,11 +101,8 @@ void kolk_mcp_cancel(struct kolk_mcp_call *call)
 	kolk__mcp_call_end_soon(call, KOLK_E_CANCELLED);
 }
 
-static void on_timer(struct kolk_timer *timer, void *user)
+void kolk__mcp_call_expire(struct kolk_mcp_call *call)
 {
-	struct kolk_mcp_call *call = user;
-
-	(void)timer;
 	if (call->state == MCP_ENDED && !kolk__mcp_cancel_again(call))
 		kolk__mcp_post_cancel(&call->post, KOLK_E_TIMEOUT);
 	if (call->state == MCP_ENDING || call->state == MCP_ENDED)

@@ -56,7 +56,7 @@ void kolk__mcp_call_noted(struct kolk_mcp_call *call)
 	if (!call->cancel_again)
 		kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
 	else if (call->post.status == 0)
-		kolk__mcp_call_set_timer(call, kolk_in_ns(MCP_CANCEL_AGAIN_NS));
+		kolk__mcp_call_due(call, kolk_in_ns(MCP_CANCEL_AGAIN_NS));
 	else
 		(void)kolk__mcp_cancel_again(call);
 }
@@ -66,7 +66,7 @@ bool kolk__mcp_cancel_again(struct kolk_mcp_call *call)
 	if (!call->cancel_again)
 		return false;
 	call->cancel_again = false;
-	kolk_timer_stop(&call->timer);
+	call->due_ns = KOLK_FOREVER;
 	if (!tell(call))
 		kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
 	return true;

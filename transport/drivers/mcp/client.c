@@ -54,6 +54,8 @@ static struct kolk_mcp_client *make(bool scoped)
 	struct kolk_mcp_client *made =
 		calloc(1, sizeof *made + (scoped ? sizeof *made->scoped : 0));
 
+	if (made != NULL)
+		made->due_ns = KOLK_FOREVER;
 	if (made != NULL && scoped)
 		made->scoped = (struct mcp_client_scope *)(made + 1);
 	return made;
@@ -104,8 +106,9 @@ void kolk__mcp_client_check(struct kolk_mcp_client *client)
 {
 	struct kolk_mcp *mcp = client->loop->mcp;
 
-	if (!client->closing || !mcp_list_empty(&client->calls))
+	if (!client->closing || client->looking || !mcp_list_empty(&client->calls))
 		return;
+	kolk_timer_stop(&client->timer);
 	leave_group(client->group);
 	kolk__mcp_identity_close(client->identity);
 	free(client);

@@ -128,8 +128,8 @@ void kolk__mcp_refusal(struct kolk_mcp_call *call);
 /* --- call.c --- */
 void kolk__mcp_call_send(struct kolk_mcp_call *call);
 void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err);
-/* It ends then with E_TIMEOUT; what is left of it on the wire, if it has ended. */
-void kolk__mcp_call_set_timer(struct kolk_mcp_call *call, uint64_t deadline_ns);
+/* It is due: it ends with E_TIMEOUT; what is left of it on the wire, if it has ended. */
+void kolk__mcp_call_expire(struct kolk_mcp_call *call);
 /* A message for it has come. */
 void kolk__mcp_call_message(struct kolk_mcp_call *call, const struct mcp_message *message);
 /* What it was sent on broke; it is not on it any more. */
@@ -140,6 +140,10 @@ void kolk__mcp_call_go(struct kolk_mcp_call *call, enum kolk_mcp_era era);
 
 /* Send it: a post of a call's own. */
 void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *options);
+
+/* --- due.c --- */
+/* kolk__mcp_call_expire then, unless another time is set before; KOLK_FOREVER = never. */
+void kolk__mcp_call_due(struct kolk_mcp_call *call, uint64_t due_ns);
 
 /* --- first_byte.c --- */
 /* Something for a call has come: the first is counted. */

@@ -7,7 +7,7 @@
  *   identity.c  a key of the pool of sessions, and what its sessions are made with
  *   session.c   sessions as resources of a pool: made, ended
  *   group.c     which session a call gets: the leases of a client, or of several
- *   client.c    clients are opened and closed
+ *   client.c    clients are opened and closed; due.c: when their calls are looked at
  *   call.c      it is sent, hears messages, ends; cancel.c: is cancelled; resume.c: goes on
  *   start.c     a call begins; wait.c: the blocking form; request.c: its request is composed
  *   era.c       whether a server has sessions, asked now and then; token.c: the tokens it is shown
@@ -194,7 +194,9 @@ struct kolk_mcp_client {
 	struct mcp_group *group;      /* its own, or the identity's; NULL = none yet; EXCLUSIVE */
 	struct mcp_link calls;        /* struct kolk_mcp_call.all */
 	struct mcp_client_scope *scoped; /* it is closed with a scope; NULL = it is not */
-	bool closing;
+	bool closing, looking;        /* looking: due.c is, and it is not freed */
+	uint64_t due_ns;              /* of the timer; KOLK_FOREVER = it does not run */
+	struct kolk_timer timer;
 };
 
 enum mcp_call_state {
@@ -223,8 +225,7 @@ struct kolk_mcp_call {
 	bool listen, notification, initialize, replayable, modern;
 	bool remade, reused, paused, answered; /* answered: by local.c's server */
 	bool says_modern;             /* in _meta: what only the modern era has */
-	bool heard;                   /* a message for it came */
-	bool renewed;                 /* sent once more with another token */
+	bool heard, renewed;          /* a message for it came; it was sent with another token */
 	uint8_t losses;
 	struct mcp_note *note;        /* the cancelling one, under way */
 	bool cancel_early, cancel_again; /* it may be read before the request; so it is sent again */
@@ -233,8 +234,7 @@ struct kolk_mcp_call {
 	uint8_t resumes;              /* without a message since */
 	struct kolk_timer *resume_timer; /* NULL = it never broke off */
 	char *last_event_id;
-	struct kolk_timer timer;
-	uint64_t id, deadline_ns, wait_until_ns; /* wait: for a session, acquire_timeout_ns */
+	uint64_t id, due_ns, deadline_ns, wait_until_ns; /* due: of due.c; wait: for a session */
 	uint64_t sent_ns;             /* 0 = not, or its answer has begun */
 	struct kolk_mcp_result result; /* ENDING: what end will be told */
 	char *challenge;              /* what result.challenge points to */

@@ -24,8 +24,7 @@ static enum kolk_err begin(struct kolk_mcp_call *call, const struct kolk_mcp_han
 	if (call->scoped.scope != NULL)
 		kolk_scope_add_item(call->scoped.scope, &call->scoped, cancel_with_scope, call);
 	kolk__add_relaxed(&client->loop->counts.calls, 1);
-	if (call->deadline_ns != KOLK_FOREVER)
-		kolk__mcp_call_set_timer(call, call->deadline_ns);
+	kolk__mcp_call_due(call, call->deadline_ns);
 	kolk__mcp_era_enqueue(call);
 	return KOLK_PENDING;
 }
