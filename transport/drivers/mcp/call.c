@@ -50,8 +50,9 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 	if (!call->on_wire)
 		finish(call);
 	else
-		kolk__mcp_call_due(call, kolk_in_ns(call->note == NULL && call->cancel_again ?
-							    MCP_CANCEL_AGAIN_NS : MCP_FINISH_NS));
+		kolk__mcp_call_due(call, kolk__mcp_in_ns(call->client->loop,
+							 call->note == NULL && call->cancel_again ?
+								 MCP_CANCEL_AGAIN_NS : MCP_FINISH_NS));
 }
 
 static void run_ending(struct kolk_call *posted, void *user)

@@ -33,13 +33,14 @@ static enum kolk_mcp_era era_of(const struct kolk_mcp *mcp)
 }
 
 /* The same, while it is believed. */
-static enum kolk_mcp_era era_believed(const struct kolk_mcp *mcp)
+static enum kolk_mcp_era era_believed(const struct mcp_loop *loop)
 {
-	uint64_t word = kolk__load_relaxed(&mcp->era_word);
+	uint64_t word = kolk__load_relaxed(&loop->mcp->era_word);
 
-	if (mcp->options.era != KOLK_MCP_ERA_AUTO)
-		return mcp->options.era;
-	return kolk_in_ns(0) < word >> 2 ? (enum kolk_mcp_era)(word & 3) : KOLK_MCP_ERA_AUTO;
+	if (loop->mcp->options.era != KOLK_MCP_ERA_AUTO)
+		return loop->mcp->options.era;
+	return kolk_loop_now(loop->loop) < word >> 2 ? (enum kolk_mcp_era)(word & 3) :
+						       KOLK_MCP_ERA_AUTO;
 }
 
 /* ---- those that wait */
@@ -239,7 +240,7 @@ static bool want_era(struct mcp_loop *loop, const struct mcp_identity *identity)
 void kolk__mcp_era_enqueue(struct kolk_mcp_call *call)
 {
 	struct mcp_loop *loop = call->client->loop;
-	enum kolk_mcp_era era = era_believed(loop->mcp);
+	enum kolk_mcp_era era = era_believed(loop);
 
 	if (era != KOLK_MCP_ERA_AUTO) {
 		kolk__mcp_call_go(call, era);

@@ -143,7 +143,7 @@ static bool may_have(const struct mcp_group *group, const struct mcp_session *se
 /* Whether a session of VIRGIN was ready before it was asked for. */
 static void count_virgin(const struct mcp_group *group, const struct kolk_lease *lease)
 {
-	uint64_t waited_ns = kolk_in_ns(0) - group->acquire_since_ns;
+	uint64_t waited_ns = kolk_loop_now(group->loop->loop) - group->acquire_since_ns;
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
 	if (options_of(group)->sharing == KOLK_MCP_VIRGIN &&
@@ -241,7 +241,7 @@ static bool acquire(struct mcp_group *group)
 		fail_waiting(group, KOLK_E_MEMORY);
 		return true;
 	}
-	group->acquire_since_ns = kolk_in_ns(0);
+	group->acquire_since_ns = kolk_loop_now(group->loop->loop);
 	err = kolk_acquire_async(group->loop->loop, group->identity->key, group->acquire_until_ns,
 				 group->acquire, on_acquired, group);
 	if (err == KOLK_PENDING)
@@ -334,7 +334,7 @@ void kolk__mcp_group_enqueue(struct kolk_mcp_call *call)
 		return;
 	}
 	call->state = MCP_WAITING;
-	call->wait_until_ns = kolk_in_ns(options_of(group)->acquire_timeout_ns);
+	call->wait_until_ns = kolk__mcp_in_ns(group->loop, options_of(group)->acquire_timeout_ns);
 	mcp_list_add(&group->waiting, &call->link);
 	run(group);
 }

@@ -14,6 +14,13 @@ enum kolk_err kolk__mcp_refuse(const struct kolk_mcp_options *options, enum kolk
 
 /* --- upstream.c --- */
 struct mcp_loop *kolk__mcp_loop(struct kolk_mcp *mcp, const struct kolk_loop *loop);
+/* On the loop: so long from its step's time on, which is read once; KOLK_FOREVER stays. */
+static inline uint64_t kolk__mcp_in_ns(const struct mcp_loop *loop, uint64_t ns)
+{
+	uint64_t now_ns = kolk_loop_now(loop->loop);
+
+	return ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
+}
 void kolk__mcp_client_opened(struct kolk_mcp *mcp);
 void kolk__mcp_client_freed(struct kolk_mcp *mcp);
 

@@ -200,11 +200,9 @@ static char *copy_fields(struct kolk_mcp_call *call, const struct kolk_mcp_reque
 
 static uint64_t deadline(const struct kolk_mcp_client *client, uint64_t deadline_ns)
 {
-	uint64_t timeout_ns = client->loop->mcp->options.request_timeout_ns;
-
 	if (deadline_ns != 0)
 		return deadline_ns;
-	return timeout_ns == KOLK_FOREVER ? KOLK_FOREVER : kolk_in_ns(timeout_ns);
+	return kolk__mcp_in_ns(client->loop, client->loop->mcp->options.request_timeout_ns);
 }
 
 enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
