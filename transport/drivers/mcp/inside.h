@@ -193,6 +193,8 @@ void kolk__mcp_era_enqueue(struct kolk_mcp_call *call);
 void kolk__mcp_era_forget(struct kolk_mcp *mcp);
 
 /* --- request.c --- */
+/* Zeros but for its client; NULL = no memory. */
+struct kolk_mcp_call *kolk__mcp_call_new(struct kolk_mcp_client *client);
 /* Check a request, make a call with a copy of it. Errors: E_OPTIONS, E_MEMORY. */
 enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 				  const struct kolk_mcp_request *request,

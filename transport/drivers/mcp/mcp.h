@@ -75,7 +75,7 @@ struct mcp_loop {
 	struct kolk_mcp *mcp;
 	struct kolk_loop *loop;
 	struct kolk_http *http;
-	struct blocks acquires;  /* of groups, struct kolk_acquire */
+	struct blocks acquires, calls; /* struct kolk_acquire, of groups; struct kolk_mcp_call */
 	uint64_t next_id;        /* of requests: no two of an upstream are equal */
 	struct mcp_link groups;  /* MULTIPLEXED: of identities, struct mcp_group.link */
 	struct mcp_link probing; /* calls that wait for the era, struct kolk_mcp_call.link */

@@ -205,6 +205,15 @@ static uint64_t deadline(const struct kolk_mcp_client *client, uint64_t deadline
 	return kolk__mcp_in_ns(client->loop, client->loop->mcp->options.request_timeout_ns);
 }
 
+struct kolk_mcp_call *kolk__mcp_call_new(struct kolk_mcp_client *client)
+{
+	struct kolk_mcp_call *call = blocks_get(&client->loop->calls, sizeof *call);
+
+	if (call != NULL)
+		*call = (struct kolk_mcp_call){ .client = client };
+	return call;
+}
+
 enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 				  const struct kolk_mcp_request *request,
 				  struct kolk_mcp_call **call)
@@ -217,13 +226,12 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 	if (!kolk__sized_read(&own, request) || !take_message(&own) ||
 	    !is_valid(client->loop->mcp, &own))
 		return KOLK_E_OPTIONS;
-	made = calloc(1, sizeof *made);
+	made = kolk__mcp_call_new(client);
 	if (made != NULL)
 		made->memory = malloc((exclusive ? sizeof *made->own : 0) + fields_size(&own) +
 				      strlen(own.method) + 2 * own.params_size +
 				      (size_t)3 * ENVELOPE_MAX);
 	if (made != NULL && made->memory != NULL) {
-		made->client = client;
 		made->own = exclusive ? made->memory : NULL;
 		made->scoped.scope = own.scope; /* begin() adds it */;
 		made->id = kolk__mcp_next_id(client->loop);
@@ -263,5 +271,5 @@ void kolk__mcp_call_free(struct kolk_mcp_call *call)
 	free(call->resume_timer);
 	free(call->challenge);
 	free(call->memory);
-	free(call);
+	blocks_put(&call->client->loop->calls, call);
 }

@@ -73,10 +73,9 @@ enum kolk_err kolk_mcp_listen_after(struct kolk_mcp_client *client, const char *
 		return KOLK_E_UNSUPPORTED;
 	if (event_id != NULL && !is_event_id(event_id))
 		return KOLK_E_OPTIONS;
-	made = calloc(1, sizeof *made);
+	made = kolk__mcp_call_new(client);
 	if (made == NULL)
 		return KOLK_E_MEMORY;
-	made->client = client;
 	made->listen = made->replayable = true;
 	made->deadline_ns = KOLK_FOREVER;
 	made->last_event_id = event_id != NULL ? strdup(event_id) : NULL;

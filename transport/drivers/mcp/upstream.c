@@ -29,7 +29,7 @@ void kolk__mcp_client_freed(struct kolk_mcp *mcp)
 
 /* ---- open */
 
-enum { ACQUIRES_KEPT = 64 };
+enum { ACQUIRES_KEPT = 64, CALLS_KEPT = 64 };
 
 static void mcp_free(struct kolk_mcp *mcp)
 {
@@ -37,6 +37,7 @@ static void mcp_free(struct kolk_mcp *mcp)
 		if (mcp->loops[i].http != NULL)
 			(void)kolk_http_close(mcp->loops[i].http, NULL, NULL);
 		blocks_free(&mcp->loops[i].acquires);
+		blocks_free(&mcp->loops[i].calls);
 	}
 	kolk__mcp_identities_free(mcp);
 	(void)pthread_cond_destroy(&mcp->quiet);
@@ -64,6 +65,7 @@ static enum kolk_err open_loops(struct kolk_mcp *mcp)
 		mcp_list_init(&loop->probing);
 		mcp_list_init(&loop->ending);
 		loop->acquires.max = ACQUIRES_KEPT;
+		loop->calls.max = CALLS_KEPT;
 		err = kolk_http_open(loop->loop, NULL, &loop->http);
 		mcp->loop_count = i + 1;
 	}
