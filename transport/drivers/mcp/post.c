@@ -24,9 +24,9 @@ static void show(void *user, const struct mcp_message *message)
 		post->handler->message(post, message);
 }
 
-static enum kolk_err read_text(struct mcp_post *post)
+static enum kolk_err read_text(struct mcp_post *post, const char *text, size_t size)
 {
-	const struct mcp_reading reading = { .text = post->text, .size = post->size,
+	const struct mcp_reading reading = { .text = text, .size = size,
 					     .batch_max = post->batches ? BATCH_MAX : 0,
 					     .show = show, .user = post };
 
@@ -74,7 +74,7 @@ static enum kolk_err take_event(struct mcp_post *post)
 	if (post->handler->event != NULL)
 		err = post->handler->event(post);
 	else if (ours && post->size > 0)
-		err = read_text(post);
+		err = read_text(post, post->text, post->size);
 	else if (post->handler->mark != NULL && (post->sse.has_retry || post->sse.has_id))
 		post->handler->mark(post);
 	post->size = 0;
@@ -97,6 +97,13 @@ static enum kolk_err take_events(struct mcp_post *post, const void *data, size_t
 	return err;
 }
 
+/* An answer of one piece is read where it is. What is wrong with it does not close its connection. */
+static bool is_whole(const struct mcp_post *post, size_t size)
+{
+	return post->body == MCP_BODY_JSON && size == post->whole &&
+	       size <= post->loop->mcp->options.message_bytes_max;
+}
+
 static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
 {
 	struct mcp_post *post = user;
@@ -108,6 +115,11 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 	if (post->status >= 400) {
 		if (post->size + size <= ERROR_BYTES_MAX)
 			err = append(post, data, size) ? KOLK_OK : KOLK_E_MEMORY;
+	} else if (is_whole(post, size)) {
+		err = read_text(post, data, size);
+		if (post->failed == KOLK_OK)
+			post->failed = err;
+		return;
 	} else if (post->body == MCP_BODY_JSON) {
 		err = take(post, data, size);
 	} else if (post->body == MCP_BODY_EVENTS) {
@@ -142,6 +154,7 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 	post->status = head->status;
 	if ((head->status == 401 || head->status == 403) && post->challenge == NULL)
 		post->challenge = kolk__mcp_challenge(head);
+	post->whole = head->body_size != KOLK_HTTP_CHUNKED ? head->body_size : 0;
 	post->body = is_type(type, "application/json")	? MCP_BODY_JSON :
 		     is_type(type, "text/event-stream") ? MCP_BODY_EVENTS :
 							  MCP_BODY_DROPPED;
@@ -191,9 +204,9 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		/* What explains an error need not be a message. */
 		post->sessions_error = has_word(post->text, post->size, "session");
 		if (post->body == MCP_BODY_JSON)
-			(void)read_text(post);
+			(void)read_text(post, post->text, post->size);
 	} else if (err == KOLK_OK && post->body == MCP_BODY_JSON && post->size > 0) {
-		err = read_text(post);
+		err = read_text(post, post->text, post->size);
 	}
 	text = post->text;
 	sse = post->sse;
