@@ -219,7 +219,7 @@ void kolk_http_response_free(struct kolk_http_response *response)
 const char *kolk_http_field(const struct kolk_http_field *fields, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(fields[i].name, name) == 0)
+		if (fields[i].name[0] == name[0] && strcmp(fields[i].name, name) == 0)
 			return fields[i].value;
 	return NULL;
 }

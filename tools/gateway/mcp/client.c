@@ -78,9 +78,11 @@ bool gw_mcp_is_for_resource(const struct gw_exchange *x)
 {
 	const struct gw_tenants_options *tenants = &x->view->config->tenants_options;
 	const struct gw_route *route = x->target->route;
-	const char *token = gw_tenant_token(x->head);
+	const char *token;
 
-	return route->access.resource == NULL || route->tenant == GW_TENANT_NONE ||
-	       tenants->from != GW_TENANTS_JWT || tenants->audience != NULL ||
-	       (token != NULL && gw_principal_is_for(token, route->access.resource));
+	if (route->access.resource == NULL || route->tenant == GW_TENANT_NONE ||
+	    tenants->from != GW_TENANTS_JWT || tenants->audience != NULL)
+		return true;
+	token = gw_tenant_token(x->head);
+	return token != NULL && gw_principal_is_for(token, route->access.resource);
 }

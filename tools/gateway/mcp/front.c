@@ -48,9 +48,12 @@ static void refuse(struct gw_exchange *x, uint32_t status, int code, const char 
 /* Whether a list of media types has one of these. */
 static bool accepts(const char *list, const char *type)
 {
+	/* Of most clients: they have to say both, and write it as the specification does. */
+	static const char usual[] = "application/json, text/event-stream";
 	char any[32];
 
-	if (list == NULL || strstr(list, "*/*") != NULL || strcasestr(list, type) != NULL)
+	if (list == NULL || strcmp(list, usual) == 0 || strstr(list, "*/*") != NULL ||
+	    strcasestr(list, type) != NULL)
 		return true;
 	snprintf(any, sizeof any, "%.*s/*", (int)strcspn(type, "/"), type);
 	return strcasestr(list, any) != NULL;
@@ -67,8 +70,16 @@ static bool is_json(const char *type)
 /* What is passed on of its fields. */
 static bool is_passed(const char *name)
 {
-	return strcmp(name, "traceparent") == 0 || strcmp(name, "tracestate") == 0 ||
-	       strcmp(name, "baggage") == 0 || strncmp(name, "mcp-param-", 10) == 0;
+	switch (name[0]) {
+	case 't':
+		return strcmp(name, "traceparent") == 0 || strcmp(name, "tracestate") == 0;
+	case 'b':
+		return strcmp(name, "baggage") == 0;
+	case 'm':
+		return strncmp(name, "mcp-param-", 10) == 0;
+	default:
+		return false;
+	}
 }
 
 static bool push_text(struct gw_mcp_call *call, const char *text)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* origin.c - Host and Origin of requests to an MCP route. */
+#define _GNU_SOURCE /* strchrnul */
 #include <string.h>
 #include <strings.h>
 
@@ -10,7 +11,7 @@ static size_t host_size(const char *authority)
 {
 	const char *bracket = authority[0] == '[' ? strchr(authority, ']') : NULL;
 
-	return bracket != NULL ? (size_t)(bracket + 1 - authority) : strcspn(authority, ":");
+	return (size_t)((bracket != NULL ? bracket + 1 : strchrnul(authority, ':')) - authority);
 }
 
 static bool is_among(const char *const *names, const char *authority)
