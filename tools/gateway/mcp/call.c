@@ -12,6 +12,75 @@
 
 /* ---- lives */
 
+enum {
+	UNUSED_MAX = 64,      /* calls that a loop keeps for the next ones, */
+	KEPT_BYTES = 4096,    /* each with what it has received, and its answer, up to that */
+	TENANT_KEPT = 64      /* a longer name needs memory of its own */
+};
+
+/* A call with a message, as it is kept. */
+struct kept {
+	struct gw_mcp_call call;
+	struct kolk_mcp_envelope message;
+	char tenant[TENANT_KEPT];
+};
+
+static void keep_pipe(struct gw_pipe *pipe)
+{
+	if (pipe->capacity > KEPT_BYTES)
+		gw_pipe_free(pipe);
+	pipe->begin = pipe->size = 0;
+}
+
+/* On its front, where the next one begins. */
+static void put(struct gw_mcp_call *call)
+{
+	struct gw_mcp_loop *mcp = call->front->mcp;
+
+	if (!call->kept || mcp->unused_count == UNUSED_MAX ||
+	    kolk_loop_current() != call->front->loop) {
+		gw_pipe_free(&call->body);
+		gw_pipe_free(&call->out);
+		free(call);
+		return;
+	}
+	keep_pipe(&call->body);
+	keep_pipe(&call->out);
+	call->next = mcp->unused;
+	mcp->unused = call;
+	mcp->unused_count++;
+}
+
+static struct gw_mcp_call *get(struct gw_mcp_loop *mcp)
+{
+	struct gw_mcp_call *call = mcp->unused;
+	struct gw_pipe body, out;
+
+	if (call == NULL)
+		return calloc(1, sizeof(struct kept));
+	mcp->unused = call->next;
+	mcp->unused_count--;
+	body = call->body;
+	out = call->out;
+	memset(call, 0, sizeof(struct kept));
+	call->body = body;
+	call->out = out;
+	return call;
+}
+
+void gw_mcp_calls_free(struct gw_mcp_loop *mcp)
+{
+	struct gw_mcp_call *next;
+
+	for (struct gw_mcp_call *call = mcp->unused; call != NULL; call = next) {
+		next = call->next;
+		gw_pipe_free(&call->body);
+		gw_pipe_free(&call->out);
+		free(call);
+	}
+	mcp->unused = NULL;
+}
+
 static void free_call(struct gw_mcp_call *call)
 {
 	struct gw_mcp_ask *next;
@@ -20,8 +89,6 @@ static void free_call(struct gw_mcp_call *call)
 		next = ask->next;
 		free(ask);
 	}
-	gw_pipe_free(&call->body);
-	gw_pipe_free(&call->out);
 	gw_pipe_free(&call->params);
 	gw_pipe_free(&call->rewritten);
 	if (call->token != NULL)
@@ -37,7 +104,7 @@ static void free_call(struct gw_mcp_call *call)
 	free(call->cached);
 	gw_mcp_cache_unref(call->cache);
 	pthread_mutex_destroy(&call->lock);
-	free(call);
+	put(call);
 }
 
 void gw_mcp_call_unref(struct gw_mcp_call *call)
@@ -56,10 +123,13 @@ static struct gw_mcp_call *make(struct gw_loop *loop, const char *tenant, bool s
 	static struct kolk_mcp_envelope none = { .size = sizeof none }; /* nothing is read into it */
 	size_t message_size = speaks ? sizeof(struct kolk_mcp_envelope) : 0;
 	size_t tenant_size = strlen(tenant) + 1;
-	struct gw_mcp_call *call = calloc(1, sizeof *call + message_size + tenant_size);
+	const bool kept = speaks && tenant_size <= TENANT_KEPT;
+	struct gw_mcp_call *call = kept ? get(loop->mcp) :
+					  calloc(1, sizeof *call + message_size + tenant_size);
 
 	if (call == NULL)
 		return NULL;
+	call->kept = kept;
 	pthread_mutex_init(&call->lock, NULL);
 	call->refs = 1;
 	call->front = call->home = loop;

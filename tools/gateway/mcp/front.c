@@ -335,7 +335,7 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 
 	pthread_mutex_lock(&call->lock);
 	*size = gw_pipe_take(&call->out, buffer, capacity);
-	if (call->out.size == 0)
+	if (call->out.size == 0 && call->stream)
 		gw_pipe_free(&call->out); /* the next event may be long in coming */
 	ended = call->done && call->out.size == 0;
 	wake = call->paused && call->out.size <= GW_PIPE_LOW;

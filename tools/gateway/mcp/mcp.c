@@ -330,6 +330,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 	for (uint32_t i = 0; i < mcp->count; i++)
 		gw_mcp_tokens_free(mcp->pools[i].tokens);
 	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {
+		gw_mcp_calls_free(gateway->loops[i].mcp);
 		mbedtls_gcm_free(&gateway->loops[i].mcp->ids);
 		free(gateway->loops[i].mcp->slots);
 		free(gateway->loops[i].mcp);

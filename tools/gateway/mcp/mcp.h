@@ -79,12 +79,11 @@ struct gw_mcp_session;
 struct gw_mcp_loop {
 	struct gw_mcp_session *all;
 	struct gw_mcp_session **slots;
-	uint32_t capacity, count;    /* slots; of them with a session */
-	uint32_t free_hint;
+	uint32_t capacity, count, free_hint, unused_count; /* slots; of them with a session */
 	uint64_t generation;         /* the last one */
 	struct gw_mcp_call *alone;   /* calls without a session */
-	bool draining;               /* streams that only listen end */
-	bool closing;                /* all sessions are being closed */
+	struct gw_mcp_call *unused;  /* that have ended, for the next ones of this front */
+	bool draining, closing;      /* streams that only listen end; all sessions are being closed */
 	uint64_t asked;              /* the last id of a request to a client */
 	mbedtls_gcm_context ids;     /* seals them: the same random key on each loop */
 	uint64_t random;             /* of ages: age.h */
@@ -127,7 +126,7 @@ struct gw_mcp_call {
 	/* Front's. */
 	struct gw_exchange *x;       /* NULL = it has ended */
 	struct gw_mcp_line *line;    /* instead of x: stdio.h */
-	bool given, answered;        /* to home; over HTTP */
+	bool given, answered, kept;  /* to home; over HTTP; kept: it goes to the loop's `unused` */
 	char *told;                  /* challenge.h: what was made for its client; NULL = nothing */
 	struct kolk_timer comment;
 
@@ -215,6 +214,7 @@ void gw_mcp_call_give(struct gw_mcp_call *call);
 /* Front has room again, or is gone. */
 void gw_mcp_call_wake(struct gw_mcp_call *call);
 void gw_mcp_call_unref(struct gw_mcp_call *call);
+void gw_mcp_calls_free(struct gw_mcp_loop *mcp); /* what is kept for calls; none is left */
 /* Another call of the same client, in the same session, of whose home its front is: without a message.
  * NULL = no memory. */
 struct gw_mcp_call *gw_mcp_call_split(const struct gw_mcp_call *whole);
