@@ -190,7 +190,9 @@ static void take_lease(struct mcp_group *group, const struct kolk_lease *lease)
 	group->had_one = session->used = true;
 	if (session->pipe != NULL)
 		kolk__mcp_pipe_take(session->pipe, group->loop);
-	(void)kolk_lease_pin(&hold->lease);
+	/* One that is returned after each call takes the short way back. */
+	if (is_kept(hold))
+		(void)kolk_lease_pin(&hold->lease);
 }
 
 /* The calls that a lease was asked for may be gone, or on another one. */
