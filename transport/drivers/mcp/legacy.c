@@ -44,32 +44,47 @@ static struct mcp_text member_of(struct mcp_text value)
 	return (struct mcp_text){ begin, (size_t)(end - begin) };
 }
 
-/* The last one of the members: what is behind it was cut already. */
-static void cut_last(void *user, const struct mcp_message *message)
-{
-	struct mcp_text *found = user, last = { NULL, 0 };
+/* The values of the members that are there, the last one in the text first. */
+struct values {
+	struct mcp_text of[MEMBERS];
+	int count;
+};
 
-	for (int i = 0; i < MEMBERS; i++)
-		if (message->modern[i].size > 0 &&
-		    (last.size == 0 || message->modern[i].data > last.data))
-			last = message->modern[i];
-	if (last.size > 0)
-		*found = member_of(last);
+static void sort(void *user, const struct mcp_message *message)
+{
+	struct values *values = user;
+
+	for (int i = 0; i < MEMBERS; i++) {
+		const struct mcp_text value = message->modern[i];
+		int at = values->count;
+
+		if (value.size == 0)
+			continue;
+		for (; at > 0 && values->of[at - 1].data < value.data; at--)
+			values->of[at] = values->of[at - 1];
+		values->of[at] = value;
+		values->count++;
+	}
 }
 
+static void cut(struct kolk_mcp_call *call, struct mcp_text member)
+{
+	char *at = (char *)(uintptr_t)call->body + (member.data - call->body);
+
+	call->body_size -= member.size;
+	memmove(at, at + member.size, call->body_size - (size_t)(at - call->body));
+}
+
+/* What is before a member stays in its place when it is cut. */
 void kolk__mcp_legacy_strip(struct kolk_mcp_call *call)
 {
-	for (int i = 0; i < MEMBERS && call->says_modern; i++) {
-		char *body = (char *)(uintptr_t)call->body, *at;
-		struct mcp_text found = { NULL, 0 };
-		const struct mcp_reading reading = { .text = body, .size = call->body_size,
-						     .show = cut_last, .user = &found };
+	struct values values = { .count = 0 };
+	const struct mcp_reading reading = { .text = call->body, .size = call->body_size,
+					     .show = sort, .user = &values };
 
-		if (kolk__mcp_messages_read(&reading) != KOLK_OK || found.size == 0)
-			break;
-		at = body + (found.data - body);
-		call->body_size -= found.size;
-		memmove(at, at + found.size, call->body_size - (size_t)(at - body));
-	}
+	if (call->says_modern)
+		(void)kolk__mcp_messages_read(&reading); /* it was read before: nothing is wrong */
+	for (int i = 0; i < values.count; i++)
+		cut(call, member_of(values.of[i]));
 	call->says_modern = false;
 }
