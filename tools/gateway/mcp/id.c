@@ -5,7 +5,11 @@
  * route, is none.
  *
  *   iv (12, random) | loop (4) slot (4) generation (8), encrypted | tag (16)
+ *
+ * A client shows the id of its session with each request. What was opened is remembered with all that
+ * it is bound to, so that the same words of the same client are compared, and not decrypted again.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -41,8 +45,6 @@ static void to_hex(const uint8_t *bytes, size_t size, char *text)
 
 static bool from_hex(const char *text, uint8_t *bytes, size_t size)
 {
-	if (strlen(text) != 2 * size)
-		return false;
 	for (size_t i = 0; i < size; i++, text += 2) {
 		if (kolk__hex_digit_lower(text[0]) < 0 || kolk__hex_digit_lower(text[1]) < 0)
 			return false;
@@ -51,7 +53,7 @@ static bool from_hex(const char *text, uint8_t *bytes, size_t size)
 	return true;
 }
 
-bool gw_mcp_id_seal(mbedtls_gcm_context *ids, const struct gw_mcp_place *place,
+bool gw_mcp_id_seal(struct gw_mcp_ids *ids, const struct gw_mcp_place *place,
 		    char id[GW_MCP_ID_SIZE])
 {
 	uint8_t sealed[SEALED], plain[PLAIN], bound[BOUND_MAX];
@@ -62,24 +64,123 @@ bool gw_mcp_id_seal(mbedtls_gcm_context *ids, const struct gw_mcp_place *place,
 	memcpy(plain + 4, &place->slot, 4);
 	memcpy(plain + 8, &place->generation, 8);
 	ok = getrandom(sealed, IV, 0) == IV &&
-	     mbedtls_gcm_crypt_and_tag(ids, MBEDTLS_GCM_ENCRYPT, PLAIN, sealed, IV, bound, bound_size,
+	     mbedtls_gcm_crypt_and_tag(&ids->gcm, MBEDTLS_GCM_ENCRYPT, PLAIN, sealed, IV, bound, bound_size,
 				       plain, sealed + IV, TAG, sealed + IV + PLAIN) == 0;
 	if (ok)
 		to_hex(sealed, SEALED, id);
 	return ok;
 }
 
-bool gw_mcp_id_open(mbedtls_gcm_context *ids, const char *id, struct gw_mcp_place *place)
-{
-	uint8_t sealed[SEALED], plain[PLAIN], bound[BOUND_MAX];
-	const size_t bound_size = bound_to(place, bound);
+/* ---- those that were opened */
 
-	if (!from_hex(id, sealed, SEALED) ||
-	    mbedtls_gcm_auth_decrypt(ids, PLAIN, sealed, IV, bound, bound_size,
+/* An id in hexadecimal and what it is bound to, both as words. Longer names of tenants than fit are not
+ * remembered. */
+enum { ID_WORDS = 2 * SEALED / 8, BOUND_WORDS = 13, OPENED_BITS = 8 };
+
+/* What is to be opened. */
+struct shown {
+	const char *id;
+	size_t bound_size;
+	uint8_t bound[BOUND_MAX];    /* zeros behind it, as far as it is remembered */
+};
+
+struct gw_mcp_opened {
+	uint64_t id[ID_WORDS], bound[BOUND_WORDS];
+	size_t bound_size;           /* 0 = nothing is here */
+	uint64_t generation;
+	uint32_t loop, slot;
+};
+
+/* In a time that does not tell where they differ. */
+static bool is_same(const uint64_t *a, const void *bytes, size_t words)
+{
+	uint64_t different = 0, word;
+
+	for (size_t i = 0; i < words; i++) {
+		memcpy(&word, (const char *)bytes + 8 * i, 8);
+		different |= a[i] ^ word;
+	}
+	return different == 0;
+}
+
+/* By the first digits of the iv, which are random. */
+static struct gw_mcp_opened *opened_at(const struct gw_mcp_ids *ids, const char *id)
+{
+	uint64_t digits;
+
+	memcpy(&digits, id, sizeof digits);
+	return &ids->opened[digits * UINT64_C(0x9e3779b97f4a7c15) >> (64 - OPENED_BITS)];
+}
+
+static bool recall(const struct gw_mcp_ids *ids, const struct shown *shown,
+		   struct gw_mcp_place *place)
+{
+	const struct gw_mcp_opened *opened =
+		ids->opened != NULL ? opened_at(ids, shown->id) : NULL;
+
+	if (opened == NULL || opened->bound_size != shown->bound_size ||
+	    !is_same(opened->id, shown->id, ID_WORDS) ||
+	    !is_same(opened->bound, shown->bound, BOUND_WORDS))
+		return false;
+	place->loop = opened->loop;
+	place->slot = opened->slot;
+	place->generation = opened->generation;
+	return true;
+}
+
+static void remember(struct gw_mcp_ids *ids, const struct shown *shown,
+		     const struct gw_mcp_place *place)
+{
+	struct gw_mcp_opened *opened;
+
+	if (place->use != GW_MCP_USE_SESSION || shown->bound_size > sizeof opened->bound)
+		return;
+	if (ids->opened == NULL)
+		ids->opened = calloc((size_t)1 << OPENED_BITS, sizeof *ids->opened);
+	if (ids->opened == NULL)
+		return;
+	opened = opened_at(ids, shown->id);
+	memcpy(opened->id, shown->id, sizeof opened->id);
+	memcpy(opened->bound, shown->bound, sizeof opened->bound);
+	opened->bound_size = shown->bound_size;
+	opened->loop = place->loop;
+	opened->slot = place->slot;
+	opened->generation = place->generation;
+}
+
+static bool decrypt(struct gw_mcp_ids *ids, const struct shown *shown, struct gw_mcp_place *place)
+{
+	uint8_t sealed[SEALED], plain[PLAIN];
+
+	if (!from_hex(shown->id, sealed, SEALED) ||
+	    mbedtls_gcm_auth_decrypt(&ids->gcm, PLAIN, sealed, IV, shown->bound, shown->bound_size,
 				     sealed + IV + PLAIN, TAG, sealed + IV, plain) != 0)
 		return false;
 	memcpy(&place->loop, plain, 4);
 	memcpy(&place->slot, plain + 4, 4);
 	memcpy(&place->generation, plain + 8, 8);
 	return true;
+}
+
+bool gw_mcp_id_open(struct gw_mcp_ids *ids, const char *id, struct gw_mcp_place *place)
+{
+	struct shown shown;
+
+	if (strlen(id) != 2 * SEALED)
+		return false;
+	shown.id = id;
+	memset(shown.bound, 0, 8 * BOUND_WORDS);
+	shown.bound_size = bound_to(place, shown.bound);
+	if (recall(ids, &shown, place))
+		return true;
+	if (!decrypt(ids, &shown, place))
+		return false;
+	remember(ids, &shown, place);
+	return true;
+}
+
+void gw_mcp_ids_free(struct gw_mcp_ids *ids)
+{
+	mbedtls_gcm_free(&ids->gcm);
+	free(ids->opened);
 }

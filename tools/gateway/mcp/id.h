@@ -23,10 +23,19 @@ struct gw_mcp_place {
 	const uint8_t *principal; /* 32 bytes */
 };
 
-/* ids has the key, and is used by one thread at a time. */
-bool gw_mcp_id_seal(mbedtls_gcm_context *ids, const struct gw_mcp_place *place,
+struct gw_mcp_opened;
+
+/* What a thread has for them: the key, which is set by its owner, and ids of sessions that it has
+ * opened. */
+struct gw_mcp_ids {
+	mbedtls_gcm_context gcm;
+	struct gw_mcp_opened *opened; /* NULL = there is none */
+};
+
+bool gw_mcp_id_seal(struct gw_mcp_ids *ids, const struct gw_mcp_place *place,
 		    char id[GW_MCP_ID_SIZE]);
 /* use, route, tenant and principal are given; false: it is no id of theirs. */
-bool gw_mcp_id_open(mbedtls_gcm_context *ids, const char *id, struct gw_mcp_place *place);
+bool gw_mcp_id_open(struct gw_mcp_ids *ids, const char *id, struct gw_mcp_place *place);
+void gw_mcp_ids_free(struct gw_mcp_ids *ids);
 
 #endif

@@ -116,8 +116,8 @@ static bool open_loops(struct gateway *gateway)
 		struct gw_mcp_loop *mcp = gateway->loops[i].mcp = calloc(1, sizeof *mcp);
 
 		if (mcp != NULL)
-			mbedtls_gcm_init(&mcp->ids);
-		ok = mcp != NULL && mbedtls_gcm_setkey(&mcp->ids, MBEDTLS_CIPHER_ID_AES, key,
+			mbedtls_gcm_init(&mcp->ids.gcm);
+		ok = mcp != NULL && mbedtls_gcm_setkey(&mcp->ids.gcm, MBEDTLS_CIPHER_ID_AES, key,
 						       8 * sizeof key) == 0 &&
 		     getrandom(&mcp->random, sizeof mcp->random, 0) == sizeof mcp->random;
 	}
@@ -331,7 +331,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 		gw_mcp_tokens_free(mcp->pools[i].tokens);
 	for (uint32_t i = 0; i < gateway->loop_count && gateway->loops[i].mcp != NULL; i++) {
 		gw_mcp_calls_free(gateway->loops[i].mcp);
-		mbedtls_gcm_free(&gateway->loops[i].mcp->ids);
+		gw_mcp_ids_free(&gateway->loops[i].mcp->ids);
 		free(gateway->loops[i].mcp->slots);
 		free(gateway->loops[i].mcp);
 	}

@@ -85,7 +85,7 @@ struct gw_mcp_loop {
 	struct gw_mcp_call *unused;  /* that have ended, for the next ones of this front */
 	bool draining, closing;      /* streams that only listen end; all sessions are being closed */
 	uint64_t asked;              /* the last id of a request to a client */
-	mbedtls_gcm_context ids;     /* seals them: the same random key on each loop */
+	struct gw_mcp_ids ids;       /* with the same random key on each loop */
 	uint64_t random;             /* of ages: age.h */
 };
 
