@@ -335,7 +335,7 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 
 	pthread_mutex_lock(&call->lock);
 	*size = gw_pipe_take(&call->out, buffer, capacity);
-	if (call->out.size == 0 && call->stream)
+	if (call->out.size == 0)
 		gw_pipe_free(&call->out); /* the next event may be long in coming */
 	ended = call->done && call->out.size == 0;
 	wake = call->paused && call->out.size <= GW_PIPE_LOW;
@@ -379,7 +379,7 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 		gw_proxy_cancel(x);
 		return;
 	}
-	if (with->pull != NULL)
+	if (with->pull != NULL || with->body_size > 0)
 		gw_fields_add(fields, "content-type",
 			      stream ? "text/event-stream" : "application/json");
 	gw_fields_add(fields, "cache-control", stream ? "no-cache, no-transform" : "no-store");
@@ -400,6 +400,7 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
 	}
 	x->state = GW_ANSWERED;
 	x->status = with->status;
+	x->sent += with->body_size;
 	if (stream && lasts(call))
 		trim(call);
 }
@@ -441,14 +442,18 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 	pthread_mutex_lock(&call->lock);
 	begin = call->stream || call->done;
 	with.status = call->stream ? 200 : call->status;
-	with.pull_size = call->stream ? KOLK_HTTP_CHUNKED : call->out.size;
+	if (call->stream) {
+		with.pull = pull;
+		with.pull_size = KOLK_HTTP_CHUNKED;
+	} else if (call->out.size > 0) { /* it is done: nothing moves it any more */
+		with.body = call->out.data + call->out.begin;
+		with.body_size = call->out.size;
+	}
 	pthread_mutex_unlock(&call->lock);
 	if (!begin)
 		return;
-	if (with.pull_size != 0)
-		with.pull = pull;
 	answer(call, &with);
-	if (with.pull_size == KOLK_HTTP_CHUNKED && call->x != NULL)
+	if (with.pull != NULL && call->x != NULL)
 		(void)kolk_timer_start(call->front->loop, &call->comment, comment_due_ns(),
 				       on_silence, call);
 }
