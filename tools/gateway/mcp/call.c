@@ -109,12 +109,7 @@ static void free_call(struct gw_mcp_call *call)
 
 void gw_mcp_call_unref(struct gw_mcp_call *call)
 {
-	bool last;
-
-	pthread_mutex_lock(&call->lock);
-	last = --call->refs == 0;
-	pthread_mutex_unlock(&call->lock);
-	if (last)
+	if (kolk__sub_acq_rel(&call->refs, 1) == 1) /* all that others did with it comes before */
 		free_call(call);
 }
 
@@ -131,7 +126,7 @@ static struct gw_mcp_call *make(struct gw_loop *loop, const char *tenant, bool s
 		return NULL;
 	call->kept = kept;
 	pthread_mutex_init(&call->lock, NULL);
-	call->refs = 1;
+	kolk__store_relaxed(&call->refs, 1);
 	call->front = call->home = loop;
 	call->message = speaks ? (struct kolk_mcp_envelope *)(void *)(call + 1) : &none;
 	if (speaks)
@@ -229,7 +224,7 @@ static bool want_post(struct gw_mcp_call *call, bool *posted)
 	if (*posted)
 		return false;
 	*posted = true;
-	call->refs++;
+	kolk__add_relaxed(&call->refs, 1);
 	return true;
 }
 
@@ -365,9 +360,7 @@ void gw_mcp_call_wake(struct gw_mcp_call *call)
 void gw_mcp_call_give(struct gw_mcp_call *call)
 {
 	call->given = true;
-	pthread_mutex_lock(&call->lock);
-	call->refs++; /* home's */
-	pthread_mutex_unlock(&call->lock);
+	kolk__add_relaxed(&call->refs, 1); /* home's */
 	if (call->front == call->home)
 		turn(call);
 	else

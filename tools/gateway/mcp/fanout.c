@@ -99,9 +99,7 @@ static void set_place(struct gw_mcp_call *call, const struct gw_mcp_fanout *fano
 /* It is held while it begins: it may end in that moment. */
 static void give(struct gw_mcp_call *call)
 {
-	pthread_mutex_lock(&call->lock);
-	call->refs++;
-	pthread_mutex_unlock(&call->lock);
+	kolk__add_relaxed(&call->refs, 1);
 	gw_mcp_call_give(call);
 	gw_mcp_call_unref(call);
 }

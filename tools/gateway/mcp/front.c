@@ -362,17 +362,12 @@ static void trim(struct gw_mcp_call *call)
 		kolk_http_server_trim(x->front);
 }
 
-static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with)
+static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with, const char *challenge)
 {
 	struct gw_exchange *x = call->x;
 	struct gw_fields *fields = &x->loop->fields;
-	const char *challenge;
-	bool stream;
+	const bool stream = with->pull != NULL;
 
-	pthread_mutex_lock(&call->lock);
-	stream = call->stream;
-	challenge = call->challenge; /* set once */
-	pthread_mutex_unlock(&call->lock);
 	challenge = gw_mcp_challenge(&x->target->route->access, challenge, with->status, &call->told);
 	call->answered = true;
 	if (!gw_fields_begin(fields, 0, 512)) {
@@ -429,6 +424,7 @@ static void on_silence(struct kolk_timer *timer, void *user)
 void gw_mcp_front_turn(struct gw_mcp_call *call)
 {
 	struct kolk_http_answer with = KOLK_INIT(kolk_http_answer);
+	const char *challenge;
 	bool begin;
 
 	if (call->line != NULL)
@@ -441,6 +437,7 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 	}
 	pthread_mutex_lock(&call->lock);
 	begin = call->stream || call->done;
+	challenge = call->challenge; /* set once */
 	with.status = call->stream ? 200 : call->status;
 	if (call->stream) {
 		with.pull = pull;
@@ -452,7 +449,7 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 	pthread_mutex_unlock(&call->lock);
 	if (!begin)
 		return;
-	answer(call, &with);
+	answer(call, &with, challenge);
 	if (with.pull != NULL && call->x != NULL)
 		(void)kolk_timer_start(call->front->loop, &call->comment, comment_due_ns(),
 				       on_silence, call);

@@ -161,6 +161,7 @@ struct gw_mcp_call {
 	bool repeated;               /* likewise */
 	enum kolk_err ended;         /* how it ended at the server */
 
+	kolk__atomic_u32 refs;       /* W, R: any. Means: front, home, and each that is posted */
 	pthread_mutex_t lock;
 	/* Under it. */
 	struct gw_pipe out;          /* the answer's body */
@@ -173,7 +174,6 @@ struct gw_mcp_call {
 	bool gone;                   /* front has ended */
 	bool paused;                 /* the server is slowed down */
 	bool front_posted, home_posted;
-	uint32_t refs;               /* front, home, and each that is posted */
 	char *session_id;            /* to be said; NULL = none */
 	struct kolk_call to_front, to_home;
 
