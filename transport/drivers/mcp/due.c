@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * due.c - when a call is looked at: at its deadline, and at the end of what is left of it. A client
- * has one timer for all of its calls. It does not move when a call ends, as nearly all do long before
- * they are due: what it finds to be over it leaves, and waits for the next.
+ * due.c - when a call is looked at: at its deadline, and at the end of what is left of it. A
+ * client has one timer for all of its calls. It does not move when a call ends, as nearly all do
+ * long before they are due: when it fires, it waits for the first of those that are there.
  */
 #include "transport/drivers/mcp/inside.h"
 

@@ -97,7 +97,8 @@ static enum kolk_err take_events(struct mcp_post *post, const void *data, size_t
 	return err;
 }
 
-/* An answer of one piece is read where it is. What is wrong with it does not close its connection. */
+/* An answer of one piece is read where it is. What is wrong with it does not close its
+ * connection. */
 static bool is_whole(const struct mcp_post *post, size_t size)
 {
 	return post->body == MCP_BODY_JSON && size == post->whole &&

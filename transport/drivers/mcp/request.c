@@ -60,8 +60,8 @@ static bool is_valid(const struct kolk_mcp *mcp, const struct kolk_mcp_request *
 	       are_fields_valid(mcp, request);
 }
 
-/* The params of a message that was read become the request's. False: there are others, or what was read
- * is not said as this library says it. */
+/* The params of a message that was read become the request's. False: there are others, or the
+ * envelope is that of an older library. */
 static bool take_message(struct kolk_mcp_request *request)
 {
 	const struct kolk_mcp_envelope *message = request->message;
