@@ -50,6 +50,11 @@ void place_close(struct place *place)
 	if (place->http_sse)
 		place_wait_for(place, MCP_N_sessions_open, 0);
 	assert_int_equal(place_number(place, MCP_N_sessions_open), place->stateless ? 1 : 0);
+	place_end(place);
+}
+
+void place_end(struct place *place)
+{
 	assert_int_equal(kolk_check(place->engine, NULL), KOLK_OK);
 	kolk_engine_drain(place->engine, kolk_in_ms(2000));
 	assert_int_equal(kolk_engine_wait_closed(place->engine, kolk_in_ms(60000)), KOLK_OK);

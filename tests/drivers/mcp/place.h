@@ -34,6 +34,8 @@ struct place_options {
 void place_open(struct place *place, struct place_options *options);
 /* Everything; the server has no session left unless `lost` are expected to be. */
 void place_close(struct place *place);
+/* What is left when the upstream is closed. */
+void place_end(struct place *place);
 /* A legacy upstream at the address of a server of the test's own; the place has none. */
 void place_open_at(struct place *place, const char *address);
 /* An upstream of children instead; the place has no server. */

@@ -397,6 +397,7 @@ static void test_status(void)
 	CHECK(has("kolk_gateway_mcp_cache_entries{pool=\"tools\"} 1\n"));
 	CHECK(has("kolk_gateway_mcp_cache_bytes{pool=\"tools\"} "));
 	/* Two went to the server. */
+	CHECK(has("kolk_gateway_mcp_sessions_not_ended_total{pool=\"tools\"} 0\n"));
 	CHECK(has("kolk_gateway_mcp_virgin_hits_total{pool=\"tools\"} 0\n"));
 	CHECK(has("kolk_gateway_mcp_first_byte_seconds_bucket{pool=\"tools\",le=\"+Inf\"} 2\n"));
 	CHECK(has("kolk_gateway_mcp_first_byte_seconds_count{pool=\"tools\"} 2\n"));

@@ -190,19 +190,30 @@ static void print_row(FILE *out, const struct family *family, const struct gw_mc
 	fprintf(out, "\"} %" PRIu64 "\n", kolk__load_relaxed(value));
 }
 
-/* What the library counts. */
+/* What the library counts, at this place in struct kolk_mcp_stats. */
+static void print_count(FILE *out, const char *name, const char *help, size_t at)
+{
+	fprintf(out, "# HELP kolk_gateway_mcp_%s %s\n# TYPE kolk_gateway_mcp_%s counter\n", name, help,
+		name);
+	for (uint32_t i = 0; i < shown_mcp->count; i++) {
+		const struct kolk_mcp_stats stats = stats_of(&shown_mcp->pools[i]);
+		const uint64_t *value = (const void *)((const char *)&stats + at);
+
+		fprintf(out, "kolk_gateway_mcp_%s{pool=\"", name);
+		gw_status_print_label(out, shown_mcp->pools[i].name);
+		fprintf(out, "\"} %" PRIu64 "\n", *value);
+	}
+}
+
 static void print_calls(FILE *out)
 {
-	static const char hits[] = "kolk_gateway_mcp_virgin_hits_total";
 	static const char first_byte[] = "kolk_gateway_mcp_first_byte_seconds";
 
-	fprintf(out, "# HELP %s Clients of sharing virgin whose session was ready before they asked.\n"
-		     "# TYPE %s counter\n", hits, hits);
-	for (uint32_t i = 0; i < shown_mcp->count; i++) {
-		fprintf(out, "%s{pool=\"", hits);
-		gw_status_print_label(out, shown_mcp->pools[i].name);
-		fprintf(out, "\"} %" PRIu64 "\n", stats_of(&shown_mcp->pools[i]).virgin_hits);
-	}
+	print_count(out, "sessions_not_ended_total", "Sessions whose end the server did not confirm.",
+		    offsetof(struct kolk_mcp_stats, close_failed));
+	print_count(out, "virgin_hits_total",
+		    "Clients of sharing virgin whose session was ready before they asked.",
+		    offsetof(struct kolk_mcp_stats, virgin_hits));
 	fprintf(out, "# HELP %s From when a connection had a request until its answer began.\n"
 		     "# TYPE %s histogram\n", first_byte, first_byte);
 	for (uint32_t i = 0; i < shown_mcp->count; i++) {

@@ -23,6 +23,8 @@ static inline uint64_t kolk__mcp_in_ns(const struct mcp_loop *loop, uint64_t ns)
 }
 void kolk__mcp_client_opened(struct kolk_mcp *mcp);
 void kolk__mcp_client_freed(struct kolk_mcp *mcp);
+/* kolk_mcp_close waits for something that is in no pool, until kolk__mcp_client_freed. */
+void kolk__mcp_wait_for_end(struct kolk_mcp *mcp);
 
 /* --- identity.c --- */
 /* Find or make; one reference and one client are the caller's. */
@@ -53,6 +55,12 @@ enum kolk_err kolk__mcp_making_error(enum kolk_err err, bool connected);
 /* The text of initialize, malloc'd, and its id. */
 char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity,
 				uint64_t *id);
+
+/* --- end.c --- */
+/* The server is told that it has ended, then it is freed and the operation completed; op NULL = it
+ * is of a making that failed. */
+void kolk__mcp_session_end(struct mcp_loop *loop, struct mcp_session *session,
+			   struct kolk_resource_op *op);
 
 /* --- stdio.c --- */
 void kolk__mcp_stdio_create(struct mcp_loop *loop, struct mcp_identity *identity,

@@ -5,7 +5,7 @@
  *   options.c   every option, once; an upstream's own copy of them
  *   upstream.c  an upstream: opened, closed, counted; first_byte.c: how soon it answers
  *   identity.c  a key of the pool of sessions, and what its sessions are made with
- *   session.c   sessions as resources of a pool: made, ended
+ *   session.c   sessions as resources of a pool: made; end.c: ended
  *   group.c     which session a call gets: the leases of a client, or of several
  *   client.c    clients are opened and closed; due.c: when their calls are looked at
  *   call.c      it is sent, hears messages, ends; cancel.c: is cancelled; resume.c: goes on
@@ -44,8 +44,7 @@
 
 enum {
 	MCP_IDENTITY_BUCKETS = 256,
-	MCP_UNUSED_MAX = 256, /* identities without references */
-	MCP_FIELDS_MAX = 48 /* of a caller, per request */
+	MCP_UNUSED_MAX = 256, MCP_FIELDS_MAX = 48 /* identities without references; fields of a caller */
 };
 
 /* The version without sessions that is spoken here. */
@@ -84,7 +83,7 @@ struct mcp_loop {
 	struct mcp_link ending;  /* calls whose end runs from step, struct kolk_mcp_call.link */
 	struct kolk_call call;
 	bool called;
-	uint32_t replies;        /* answers to servers under way over HTTP */
+	uint32_t replies, ends;  /* over HTTP under way: answers to servers, ends of sessions */
 	struct mcp_counts counts;
 };
 
@@ -104,7 +103,7 @@ struct kolk_mcp {
 	struct mcp_link unused;          /* identities without references, the oldest first */
 	uint32_t unused_count;
 	uint32_t open;                   /* clients that are not closed */
-	uint32_t clients;                /* and those that are being closed */
+	uint32_t clients;                /* and those being closed, and sessions in no pool that end */
 	uint64_t next_client;
 	bool era_probing;                /* a probe is under way */
 	enum kolk_err era_err;           /* of the last probe that found no era */
@@ -113,8 +112,9 @@ struct kolk_mcp {
 	/* W: any loop. R: all. Means: enum kolk_mcp_era, AUTO = not known; above 2 bits, until when
 	 * it is believed, ns. */
 	kolk__atomic_u64 era_word;
-	/* HTTP_AUTO: until when new sessions are asked for by GET. W, R: any loop. */
-	kolk__atomic_u64 http_sse_until_ns;
+	/* Until when new sessions are asked for by GET (HTTP_AUTO; W, R: any loop), and DELETE may wait
+	 * (W: kolk_mcp_close. R: any loop, now and then). */
+	kolk__atomic_u64 http_sse_until_ns, close_until_ns;
 };
 
 /* Children without sessions, each of which serves all clients of its identity. */

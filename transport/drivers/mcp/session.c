@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * session.c - sessions as resources of a pool: initialize -> version check ->
- * notifications/initialized -> ready; DELETE at its end.
+ * notifications/initialized -> ready; at its end end.c.
  *
  * A making that fails after the server has made a session ends that one; if the answer to
  * initialize never came, its session is the server's to time out.
@@ -38,64 +38,6 @@ void kolk__mcp_session_free(struct mcp_session *session)
 	free(session);
 }
 
-/* ---- destroy */
-
-struct ending {
-	struct mcp_post post;
-	struct kolk_resource_op *op; /* NULL = of a making that failed */
-	struct mcp_session *session;
-};
-
-static void delete_ended(struct mcp_post *post, enum kolk_err err)
-{
-	struct ending *ending = mcp_container_of(post, struct ending, post);
-	struct mcp_loop *loop = post->loop;
-
-	/* 405: the server lets no client end sessions. 404: it had ended it. */
-	if (err != KOLK_OK || post->status >= 500 || post->status == 401 || post->status == 403)
-		kolk__add_relaxed(&loop->counts.close_failed, 1);
-	kolk__mcp_session_free(ending->session);
-	if (ending->op != NULL)
-		kolk_resource_done(ending->op);
-	free(ending);
-}
-
-static void session_end(struct mcp_loop *loop, struct mcp_session *session,
-			struct kolk_resource_op *op)
-{
-	static const struct mcp_post_handler handler = { .end = delete_ended };
-	struct mcp_post_options options = { .method = "DELETE", .identity = session->identity,
-					    .session = session, .replayable = true,
-					    .deadline_ns = kolk_in_ns(KOLK_S_NS) };
-	struct ending *ending = session->id != NULL && !session->lost ?
-					calloc(1, sizeof *ending) : NULL;
-
-	kolk__store_relaxed(&session->identity->gone, true);
-	if (op != NULL && kolk__mcp_pipe_session_end(loop, session, op))
-		return;
-	if (ending != NULL) {
-		ending->op = op;
-		ending->session = session;
-		if (kolk__mcp_post_start(&ending->post, loop, &handler, &options) == KOLK_PENDING)
-			return;
-		kolk__add_relaxed(&loop->counts.close_failed, 1);
-		free(ending);
-	}
-	kolk__mcp_session_free(session);
-	if (op != NULL)
-		kolk_resource_done(op);
-}
-
-static void begin_destroy(void *user, struct kolk_resource_op *op, void *resource)
-{
-	struct mcp_session *session = resource;
-
-	if (session->endpoint != NULL)
-		kolk__mcp_http_sse_destroy(session, op);
-	else
-		session_end(kolk__mcp_loop(user, kolk_loop_current()), session, op);
-}
-
 /* ---- create */
 
 uint64_t kolk__mcp_making_deadline(uint64_t deadline_ns)
@@ -123,7 +65,7 @@ static void making_failed(struct making *making, enum kolk_err err, const char *
 	failure.phase = err == KOLK_E_QUEUE_FULL ? KOLK_PHASE_WAIT : KOLK_PHASE_READY;
 	failure.detail = detail;
 	if (making->session != NULL)
-		session_end(making->loop, making->session, NULL);
+		kolk__mcp_session_end(making->loop, making->session, NULL);
 	kolk_resource_failed(making->op, &failure);
 	free(making->body);
 	free(making);
@@ -374,6 +316,16 @@ static void begin_create(void *user, struct kolk_resource_op *op,
 static void begin_ping(void *user, struct kolk_resource_op *op, void *resource)
 {
 	kolk__mcp_pipe_session_ping(kolk__mcp_loop(user, kolk_loop_current()), resource, op);
+}
+
+static void begin_destroy(void *user, struct kolk_resource_op *op, void *resource)
+{
+	struct mcp_session *session = resource;
+
+	if (session->endpoint != NULL)
+		kolk__mcp_http_sse_destroy(session, op);
+	else
+		kolk__mcp_session_end(kolk__mcp_loop(user, kolk_loop_current()), session, op);
 }
 
 const struct kolk_resource_driver kolk__mcp_sessions = {

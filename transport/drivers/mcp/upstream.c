@@ -19,6 +19,13 @@ void kolk__mcp_client_opened(struct kolk_mcp *mcp)
 	(void)pthread_mutex_unlock(&mcp->lock);
 }
 
+void kolk__mcp_wait_for_end(struct kolk_mcp *mcp)
+{
+	(void)pthread_mutex_lock(&mcp->lock);
+	mcp->clients++;
+	(void)pthread_mutex_unlock(&mcp->lock);
+}
+
 void kolk__mcp_client_freed(struct kolk_mcp *mcp)
 {
 	(void)pthread_mutex_lock(&mcp->lock);
@@ -149,6 +156,7 @@ static enum kolk_err open_made(struct kolk_mcp *made, const struct kolk_mcp_opti
 	(void)pthread_cond_init(&made->quiet, &monotonic);
 	(void)pthread_condattr_destroy(&monotonic);
 	mcp_list_init(&made->unused);
+	kolk__store_relaxed(&made->close_until_ns, KOLK_FOREVER);
 	err = mcp_open(made, options);
 	if (err != KOLK_OK)
 		mcp_free(made);
@@ -187,7 +195,7 @@ enum kolk_err kolk_mcp_local_open(struct kolk_engine *engine, const struct kolk_
 
 /* ---- close */
 
-/* Clients that are being closed have ended. */
+/* Clients that are being closed have ended, and sessions of makings that failed. */
 static enum kolk_err wait_for_clients(struct kolk_mcp *mcp, uint64_t deadline_ns)
 {
 	struct timespec until = { .tv_sec = (time_t)(deadline_ns / KOLK_S_NS),
@@ -210,12 +218,16 @@ enum kolk_err kolk_mcp_close(struct kolk_mcp *mcp, uint64_t deadline_ns)
 
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
+	kolk__store_relaxed(&mcp->close_until_ns, kolk__mcp_making_deadline(deadline_ns));
 	err = wait_for_clients(mcp, deadline_ns);
 	if (err == KOLK_OK)
 		err = kolk_pool_close(mcp->sessions, deadline_ns);
-	if (err == KOLK_OK)
-		mcp_free(mcp);
-	return err;
+	if (err != KOLK_OK)
+		return err;
+	/* Makings that failed meanwhile; what is left of them ends with the HTTP clients. */
+	(void)wait_for_clients(mcp, deadline_ns);
+	mcp_free(mcp);
+	return KOLK_OK;
 }
 
 /* ---- ask */
