@@ -14,7 +14,7 @@
 
 #include "tests/wire/wire.h"
 
-enum { CROWD = 2000, HOLD_MS = 10000 };
+enum { CROWD = 2000 };
 
 /* ---- sockets of this process */
 
@@ -136,8 +136,9 @@ static uint32_t unanswered(const int fds[CROWD])
 	return count;
 }
 
-/* As in a queue that is full, but the first probe of each. With more than unacked_ns from one probe
- * to the next, each of them would have been the end of its connection. */
+/* As in a queue that is full, but the first probe of each: by themselves so few lose none. With more
+ * than unacked_ns from one probe to the next, each of them would have been the end of its
+ * connection. */
 static void lost_probes_end_nothing(void)
 {
 	static struct crowd c;
@@ -156,27 +157,7 @@ static void lost_probes_end_nothing(void)
 	crowd_close(&c);
 }
 
-/* Several probes of each, which fall due as they do. */
-static void a_crowd_stays(void)
-{
-	static struct crowd c;
-	uint64_t until_ms;
-	uint32_t most = 0;
-
-	if (!wire_has_time() || !may_open(2 * CROWD + 200))
-		return;
-	MUST(crowd_open(&c));
-	for (until_ms = tap_now_ms() + HOLD_MS; tap_now_ms() < until_ms; usleep(100000)) {
-		uint32_t now = unanswered(c.clients);
-
-		most = now > most ? now : most;
-	}
-	tap_note("up to %u of %d had a probe without an answer", most, CROWD);
-	crowd_close(&c);
-}
-
 static const struct tap_test tests[] = {
 	{ "idle connections: a lost probe ends none", lost_probes_end_nothing },
-	{ "idle connections: thousands stay", a_crowd_stays },
 };
 TAP_TESTS(idle, tests);
