@@ -34,6 +34,14 @@ static const char *options_read(struct kolk_listener_options *o,
 	return contradicts(o) ? "tls" : NULL;
 }
 
+/* At most what a socket may have (tcp(7)). */
+static uint32_t keepalive_s(const struct kolk_listener_options *o)
+{
+	uint64_t seconds = o->keepalive_ns / KOLK_S_NS;
+
+	return o->keepalive_ns == KOLK_FOREVER ? 0 : seconds < 32767 ? (uint32_t)seconds : 32767;
+}
+
 static struct kolk_listener *make(struct kolk_engine *engine, const struct kolk_listener_options *o,
 				  const struct kolk_stream_handler *handler)
 {
@@ -50,7 +58,7 @@ static struct kolk_listener *make(struct kolk_engine *engine, const struct kolk_
 		.listener = listener, .transport = engine->transport, .handler = *handler,
 		.user = o->user, .handshake_ns = o->handshake_timeout_ns,
 		.send_ns = o->send_timeout_ns, .linger_ns = o->linger_timeout_ns,
-		.proxy = o->proxy_protocol != 0,
+		.keepalive_s = keepalive_s(o), .proxy = o->proxy_protocol != 0,
 		.steps_max = o->handshakes_max,
 	};
 	kolk__listener_calls(listener, o->address_streams_max < o->streams_max);

@@ -29,6 +29,7 @@ static void accept_more(struct kolk__acceptor *acceptor)
 	if (!may || acceptor->op.in_flight)
 		return;
 	kolk__op_fd(&acceptor->op, KOLK_OP_ACCEPT, acceptor->fd);
+	acceptor->op.size = acceptor->listening->keepalive_s;
 	kolk__submit(acceptor->loop, &acceptor->op, on_accept, acceptor);
 }
 

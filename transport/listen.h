@@ -35,6 +35,7 @@ struct kolk__listening {
 	struct kolk_stream_handler handler;
 	void *user;
 	uint64_t handshake_ns, send_ns, linger_ns;
+	uint32_t keepalive_s; /* 0 = off */
 	bool proxy;
 	bool has_tls;
 	uint32_t steps_max; /* of handshakes, on workers at once, of each loop */

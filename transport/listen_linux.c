@@ -59,7 +59,7 @@ int32_t kolk__ring_accept(struct kolk_op *op)
 			continue;
 		if (fd < 0)
 			return -errno;
-		kolk__sock_accepted(fd);
+		kolk__sock_vary(op->fd, fd, (uint32_t)op->size);
 		peer.size = size;
 		peer.family = address->sa_family;
 		op->data = &peer;
@@ -269,7 +269,7 @@ static int make(int fd, const struct kolk_sock_listen *o)
 		return make_file(fd, o);
 	if (o->address->family != AF_UNIX) {
 		set(fd, SO_REUSEADDR);
-		kolk__sock_tune(fd, o->keepalive_ns, KOLK_FOREVER, true);
+		kolk__sock_tune(fd, o->keepalive_ns, KOLK_FOREVER);
 	}
 	if (o->share == 2)
 		set(fd, SO_REUSEPORT);
@@ -300,7 +300,7 @@ static int make_fit(const struct kolk_sock_listen *o)
 	    fcntl(o->fd, F_SETFD, FD_CLOEXEC) != 0)
 		return -errno;
 	if (number_of(o->fd, SO_DOMAIN) != AF_UNIX)
-		kolk__sock_tune(o->fd, o->keepalive_ns, KOLK_FOREVER, true);
+		kolk__sock_tune(o->fd, o->keepalive_ns, KOLK_FOREVER);
 	return o->fd;
 }
 

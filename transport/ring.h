@@ -98,9 +98,9 @@ int32_t kolk__sock_watched(const struct kolk_op *op, int32_t result);
 int32_t kolk__sock_connect(const struct kolk_op *op); /* 0 or -errno; does not block */
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
 /* How TCP sockets of ours are; what a listening one accepts is like it. */
-void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns, bool listens);
-/* Its keep-alive time, which it inherited, becomes one of its own. */
-void kolk__sock_accepted(int fd);
+void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns);
+/* The keep-alive time of what it accepts, at most so long, changes now and then; 0 = there is none. */
+void kolk__sock_vary(int listening, int accepted, uint32_t seconds);
 
 /* listen_linux.c */
 /* Of an ACCEPT in step: accept what is there, done() for each one. 0 = there may be more,

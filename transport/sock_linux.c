@@ -51,11 +51,10 @@ static int spread(int fd, int seconds)
  * nothing was received for that time when one is unanswered (tcp(7), tcp_keepalive_timer). A first
  * probe after that time would be the only one, and one lost packet the end of an idle connection.
  * So probes begin at half of it, and five are sent before it is over, if it is 8 s or more. */
-void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns, bool listens)
+void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns)
 {
 	bool counted = unacked_ns == KOLK_FOREVER;
 	uint64_t idle_ns = counted || keepalive_ns < unacked_ns / 2 ? keepalive_ns : unacked_ns / 2;
-	int idle_s = whole(idle_ns, KOLK_S_NS, 32767);
 
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!counted)
@@ -63,20 +62,19 @@ void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns, bool li
 	if (keepalive_ns == KOLK_FOREVER)
 		return;
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, listens ? idle_s : spread(fd, idle_s));
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, spread(fd, whole(idle_ns, KOLK_S_NS, 32767)));
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, counted ? 10 : whole(unacked_ns / 8, KOLK_S_NS, 32767));
 	if (counted)
 		set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
 }
 
-/* A Unix socket has no such option. */
-void kolk__sock_accepted(int fd)
+/* What is accepted inherits all of this. A time of its own for each would be a system call for each;
+ * some sixteen that come one after the other, and what is queued with them, share one. The queues of
+ * the kernel hold a thousand, and of PROBES one is enough. The hash is another one than spread's. */
+void kolk__sock_vary(int listening, int accepted, uint32_t seconds)
 {
-	int seconds = 0;
-	socklen_t size = sizeof seconds;
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, &size) == 0 && seconds > 1)
-		set(fd, IPPROTO_TCP, TCP_KEEPIDLE, spread(fd, seconds));
+	if (seconds > 1 && ((uint32_t)accepted * 2246822519u) >> 28 == 0)
+		set(listening, IPPROTO_TCP, TCP_KEEPIDLE, spread(accepted, (int)seconds));
 }
 
 /* ip(7); since Linux 6.3 */
@@ -109,7 +107,7 @@ int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock
 		return -errno;
 	if (family == AF_UNIX)
 		return fd;
-	kolk__sock_tune(fd, options->keepalive_ns, options->unacked_ns, false);
+	kolk__sock_tune(fd, options->keepalive_ns, options->unacked_ns);
 	err = bind_to(fd, family, options);
 	if (err == 0)
 		return fd;

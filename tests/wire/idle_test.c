@@ -12,11 +12,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/wire/wire.h"
+#include "tests/wire/listening.h"
 
 enum { CROWD = 2000 };
 
 /* ---- sockets of this process */
+
+static int number_of(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof value;
+
+	return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
+}
 
 static uint16_t port_of(int fd, bool peers)
 {
@@ -157,7 +165,78 @@ static void lost_probes_end_nothing(void)
 	crowd_close(&c);
 }
 
+/* ---- what a listener accepts */
+
+enum { ACCEPTED = 600 };
+
+static bool accept_some(struct listening *l, const struct kolk_listener_options *o,
+			int clients[ACCEPTED], int accepted[CROWD])
+{
+	if (!listening_open(l, NULL, o))
+		return false;
+	for (uint32_t i = 0; i < ACCEPTED; i++) {
+		clients[i] = client_dial(kolk_listener_address(l->listener));
+		if (!CHECK(clients[i] >= 0 && WITHIN_MS(10000, kolk__load_sc(&l->opened) == i + 1)))
+			return false;
+	}
+	return CHECK(find(port_of(clients[0], true), false, accepted) == ACCEPTED);
+}
+
+static void end_some(struct listening *l, const int clients[ACCEPTED])
+{
+	for (uint32_t i = 0; i < ACCEPTED; i++)
+		close(clients[i]);
+	CHECK(WITHIN_MS(10000, kolk__load_sc(&l->ended) == ACCEPTED));
+	listening_close(l);
+}
+
+static void accepted_ones_differ(void)
+{
+	static int clients[ACCEPTED], accepted[CROWD];
+	uint32_t with[61] = { 0 }, most = 0;
+	struct listening l = { .conduct = ECHO };
+
+	if (!may_open(2 * ACCEPTED + 200))
+		return;
+	MUST(accept_some(&l, NULL, clients, accepted));
+	for (uint32_t i = 0; i < ACCEPTED; i++) {
+		int seconds = number_of(accepted[i], IPPROTO_TCP, TCP_KEEPIDLE);
+
+		CHECK(number_of(accepted[i], SOL_SOCKET, SO_KEEPALIVE) == 1 &&
+		      number_of(accepted[i], IPPROTO_TCP, TCP_KEEPINTVL) == 10 &&
+		      number_of(accepted[i], IPPROTO_TCP, TCP_KEEPCNT) == 9);
+		if (CHECK(seconds >= 30 && seconds <= 60))
+			with[seconds]++;
+	}
+	for (uint32_t i = 30; i <= 60; i++)
+		most = with[i] > most ? with[i] : most;
+	tap_note("at most %u of %d have the same time", most, ACCEPTED);
+	CHECK(most <= ACCEPTED / 4);
+	end_some(&l, clients);
+}
+
+static void accepted_ones_without(void)
+{
+	struct kolk_listener_options o = KOLK_INIT(kolk_listener_options);
+	static int clients[ACCEPTED], accepted[CROWD];
+	struct listening l = { .conduct = ECHO };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), system_s;
+
+	system_s = number_of(fd, IPPROTO_TCP, TCP_KEEPIDLE);
+	close(fd);
+	if (!may_open(2 * ACCEPTED + 200))
+		return;
+	o.keepalive_ns = KOLK_FOREVER;
+	MUST(accept_some(&l, &o, clients, accepted));
+	for (uint32_t i = 0; i < ACCEPTED; i++)
+		CHECK(number_of(accepted[i], SOL_SOCKET, SO_KEEPALIVE) == 0 &&
+		      number_of(accepted[i], IPPROTO_TCP, TCP_KEEPIDLE) == system_s);
+	end_some(&l, clients);
+}
+
 static const struct tap_test tests[] = {
 	{ "idle connections: a lost probe ends none", lost_probes_end_nothing },
+	{ "accepted connections are not probed all at once", accepted_ones_differ },
+	{ "accepted connections without keep-alive", accepted_ones_without },
 };
 TAP_TESTS(idle, tests);

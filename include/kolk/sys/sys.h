@@ -58,8 +58,9 @@ enum kolk_op_kind {
 	KOLK_OP_SPAWN,   /* as WORK, for child_spawn: its thread has the priority of the ring's, and
 	                  * lives as long as there are rings, so that children may depend on it */
 	KOLK_OP_POLL,    /* fd of any kind (a pipe, a pidfd): ends when a read would not block */
-	KOLK_OP_ACCEPT   /* fd: a listening socket: every connection that comes, until it ends or is
-	                  * cancelled. For each one done() runs with in_flight = 1, result its
+	KOLK_OP_ACCEPT   /* fd: a listening socket; size: the seconds of its keepalive_ns, 0 = off, for
+	                  * a back end that spreads them. Every connection that comes, until it ends
+	                  * or is cancelled. For each one done() runs with in_flight = 1, result its
 	                  * descriptor (the submitter's; close-on-exec, non-blocking) and data the
 	                  * peer's struct kolk_address, gone when it returns; in the end once with
 	                  * in_flight = 0 and -errno (-EMFILE, -ENOBUFS ...: try again later) */
