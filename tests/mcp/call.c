@@ -115,27 +115,33 @@ void mcp_call_drop(struct mcp_call *call)
 
 /* ---- steps */
 
-static void step(struct kolk_timer *timer, void *user)
-{
-	struct mcp_call *call = user;
-
-	(void)timer;
-	call->run(call);
-}
-
 static void step_again(struct kolk_timer *timer, void *user)
 {
 	struct mcp_call *call = user;
 
+	(void)timer;
 	call->step++;
 	call->stepping = false;
-	step(timer, user);
+	call->run(call);
 }
 
 void mcp_later(struct mcp_call *call, uint64_t ms)
 {
 	call->stepping = true;
 	(void)kolk_timer_start(call->fixture->loop, &call->timer, kolk_in_ms(ms), step_again, call);
+}
+
+enum { LOOK_MS = 1 };
+
+/* Now, or when it is let go. */
+static void begin(struct kolk_timer *timer, void *user)
+{
+	struct mcp_call *call = user;
+
+	if (kolk__load_relaxed(&call->fixture->held))
+		(void)kolk_timer_start(call->fixture->loop, timer, kolk_in_ms(LOOK_MS), begin, call);
+	else
+		call->run(call);
 }
 
 void mcp_call_start(struct mcp_call *call, const struct mcp_method *method)
@@ -150,9 +156,9 @@ void mcp_call_start(struct mcp_call *call, const struct mcp_method *method)
 	if (call->stream->session == NULL && call->stream->kind != MCP_LINES)
 		call->stream->call = call;
 	if (ms == 0)
-		call->run(call);
+		begin(&call->timer, call);
 	else
-		(void)kolk_timer_start(call->fixture->loop, &call->timer, kolk_in_ms(ms), step, call);
+		(void)kolk_timer_start(call->fixture->loop, &call->timer, kolk_in_ms(ms), begin, call);
 }
 
 /* ---- answers */

@@ -190,6 +190,11 @@ const char *mcp_fixture_address(const struct mcp_fixture *fixture)
 	return fixture->address;
 }
 
+void mcp_fixture_hold(struct mcp_fixture *fixture, bool held)
+{
+	kolk__store_relaxed(&fixture->held, held);
+}
+
 uint64_t mcp_fixture_number(struct mcp_fixture *fixture, enum mcp_number number)
 {
 	return kolk__load_relaxed(&fixture->numbers[number]);

@@ -123,6 +123,9 @@ void mcp_fixture_close(struct mcp_fixture *fixture);
 const char *mcp_fixture_address(const struct mcp_fixture *fixture);
 /* Any thread. */
 uint64_t mcp_fixture_number(struct mcp_fixture *fixture, enum mcp_number number);
+/* Requests that come from now on are not served before it is let go: a test waits for whatever is to
+ * come first. They count as calls_now. Any thread. */
+void mcp_fixture_hold(struct mcp_fixture *fixture, bool held);
 /* stdio: one line of the input, copied. Any thread. */
 void mcp_fixture_line(struct mcp_fixture *fixture, const char *line, size_t size);
 

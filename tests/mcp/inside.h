@@ -139,6 +139,7 @@ struct mcp_fixture {
 	struct mcp_cancel cancels[MCP_CANCELS];
 	uint64_t cancelled;
 	struct mcp_options seen;       /* how often each switch was looked at */
+	kolk__atomic_bool held;        /* W: any thread. R: the loop */
 	kolk__atomic_u64 numbers[MCP_NUMBER_COUNT];
 };
 

@@ -383,12 +383,14 @@ static void the_deadline_of_one_that_waits_is_its_own(void **state)
 {
 	struct place_options options = { .mcp.sharing = KOLK_MCP_MULTIPLEXED,
 					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
-					 .server.init_delay = 1000 };
+					 .mcp.acquire_timeout_ns = 60 * KOLK_S_NS,
+					 .mcp.initialize_timeout_ns = 60 * KOLK_S_NS };
 	struct tracked hurried = { .method = "tools/list" }, patient[2];
 	struct place place;
 
 	(void)state;
 	place_open(&place, &options);
+	mcp_fixture_hold(place.server, true);
 	hurried.client = place_client(&place, "alice", NULL);
 	hurried.deadline_ns = kolk_in_ms(100);
 	place_on_loop(place.loop, run_tracked, &hurried);
@@ -399,6 +401,7 @@ static void the_deadline_of_one_that_waits_is_its_own(void **state)
 	}
 	tracked_wait(&hurried);
 	assert_int_equal(hurried.result.err, KOLK_E_TIMEOUT);
+	mcp_fixture_hold(place.server, false);
 	for (int i = 0; i < 2; i++) {
 		tracked_wait(&patient[i]);
 		assert_int_equal(patient[i].result.err, KOLK_OK);
@@ -409,27 +412,33 @@ static void the_deadline_of_one_that_waits_is_its_own(void **state)
 	place_close(&place);
 }
 
-/* Each waits for acquire_timeout of its own, from when it came. */
+/* Each waits for acquire_timeout of its own, from when it came; the making goes on. */
 static void each_that_waits_has_its_own_time(void **state)
 {
 	struct place_options options = { .mcp.sharing = KOLK_MCP_MULTIPLEXED,
 					 .mcp.isolation = KOLK_MCP_ISOLATION_TENANT,
-					 .mcp.acquire_timeout_ns = 3 * KOLK_S_NS,
-					 .server.init_delay = 4000 };
+					 .mcp.acquire_timeout_ns = 1500 * KOLK_MS_NS,
+					 .mcp.initialize_timeout_ns = 60 * KOLK_S_NS };
 	struct tracked first = { .method = "tools/list" }, second = { .method = "tools/list" };
+	uint64_t began_ns;
 	struct place place;
 
 	(void)state;
 	place_open(&place, &options);
+	mcp_fixture_hold(place.server, true);
 	first.client = place_client(&place, "alice", NULL);
 	second.client = place_client(&place, "alice", NULL);
 	place_on_loop(place.loop, run_tracked, &first);
-	usleep(2000000);
+	usleep(1000000);
+	began_ns = kolk_in_ns(0);
 	place_on_loop(place.loop, run_tracked, &second);
 	tracked_wait(&first);
 	assert_int_equal(first.result.err, KOLK_E_TIMEOUT);
 	tracked_wait(&second);
-	assert_int_equal(second.result.err, KOLK_OK);
+	assert_int_equal(second.result.err, KOLK_E_TIMEOUT);
+	assert_true(kolk_in_ns(0) - began_ns >= options.mcp.acquire_timeout_ns);
+	mcp_fixture_hold(place.server, false);
+	place_tool(first.client, "echo", "{\"nonce\":\"n\"}");
 	assert_int_equal(place_number(&place, MCP_N_sessions_created), 1);
 	place_client_close(&place, first.client);
 	place_client_close(&place, second.client);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/gateway/program/mcp_place.h"
@@ -490,11 +491,18 @@ static void test_crowded(void)
 static void go_when_asked(const struct place *place, uint64_t round)
 {
 	const struct linger at_once = { .l_onoff = 1 };
-	int fd = begin_elicitation(place, "");
+	int fd, how = 0;
 
+	/* The server has a session, and asks when the program is stopped. */
+	CHECK(call_tool(place, "POST /mcp", "echo", "") != 0);
+	mcp_fixture_hold(place->a, true);
+	fd = begin_elicitation(place, "");
 	CHECK(WITHIN_MS(10000, number(place, MCP_N_calls_now) == 1));
 	kill(place->program.pid, SIGSTOP);
+	CHECK(WITHIN_MS(10000, waitpid(place->program.pid, &how, WUNTRACED | WNOHANG) != 0) &&
+	      WIFSTOPPED(how));
 	CHECK(number(place, MCP_N_asks) == round);
+	mcp_fixture_hold(place->a, false);
 	CHECK(WITHIN_MS(10000, number(place, MCP_N_asks) == round + 1));
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	close(fd);
@@ -506,7 +514,7 @@ static void go_when_asked(const struct place *place, uint64_t round)
 
 static void test_gone_when_asked(void)
 {
-	const struct place_options o = { .server = { .versions = "2025-11-25", .delay = 1500 },
+	const struct place_options o = { .server = { .versions = "2025-11-25" },
 					 .mcp = "isolation: tenant, sharing: exclusive",
 					 .users = true, .admin = true };
 	struct place place;

@@ -16,7 +16,7 @@ struct kind {
 	const char *versions, *mcp;  /* of the server; options of the pool */
 	bool child;                  /* it is a child of the gateway's */
 	bool sse;                    /* it answers with events */
-	uint32_t page, delay;
+	uint32_t page;
 };
 
 static char seen[64]; /* a file of what a child was told */
@@ -38,8 +38,7 @@ static struct place_options options_of(const struct kind *kind)
 	snprintf(child, sizeof child, "child: {command: [/bin/sh, -c, \"tee -a %s | exec "
 		 MCP_FIXTURE_PROGRAM " --stdio --versions=%s\"]}", seen, kind->versions);
 	return (struct place_options){
-		.server = { .versions = kind->versions, .sse = kind->sse, .page = kind->page,
-			    .delay = kind->delay },
+		.server = { .versions = kind->versions, .sse = kind->sse, .page = kind->page },
 		.upstream = kind->child ? child : NULL, .mcp = kind->mcp, .routes = routes,
 		.users = true, .admin = true };
 }
@@ -532,20 +531,23 @@ static void test_suspended(void)
 /* A call outlives its client, and the configuration that it began with: its rules are there still. */
 static void test_outlived(void)
 {
-	const struct kind slow = { .versions = "2025-11-25", .mcp = "path: /mcp", .delay = 400 };
+	const struct kind kind = { .versions = "2025-11-25", .mcp = "path: /mcp" };
 	static const char list[] = "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/list\"}";
 	struct client client;
 	struct place place;
 
-	MUST(begin(&place, &slow));
+	MUST(begin(&place, &kind));
 	MUST(open_client(&place, &client, "POST /mcp", "2025-06-18"));
 	for (int i = 0; i < 3; i++) {
-		int fd = begin_request(&place, "POST /mcp", client.session, list);
+		int fd;
 
+		mcp_fixture_hold(place.a, true);
+		fd = begin_request(&place, "POST /mcp", client.session, list);
 		CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 1));
 		close(fd);
-		CHECK(configure(&place, &slow, i % 2 == 0 ? ", mcp: {tools_deny: [echo]}" :
+		CHECK(configure(&place, &kind, i % 2 == 0 ? ", mcp: {tools_deny: [echo]}" :
 							    ", mcp: {tools_deny: [progress]}"));
+		mcp_fixture_hold(place.a, false);
 		CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 0));
 	}
 	CHECK(post(&place, client.session, list) == 200 && has("progress") && !has("\"echo\""));
