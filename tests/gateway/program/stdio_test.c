@@ -10,10 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/mcp_messages.h"
-#include "tests/gateway/program/program.h"
+#include "tests/gateway/program/mcp_place.h"
 #include "tests/kit/control.h"
-#include "tests/mcp/fixture.h"
 
 enum { TEXT_MAX = 1 << 18 };
 
@@ -22,7 +20,7 @@ enum { TEXT_MAX = 1 << 18 };
 struct client {
 	pid_t pid;
 	int in, out;
-	struct mcp_fixture *server;  /* NULL = a child of the gateway's */
+	struct place place;          /* its server; none = a child of the gateway's */
 	char path[64];               /* of the configuration */
 	char text[TEXT_MAX];         /* the output that was not taken */
 	size_t size;
@@ -30,7 +28,8 @@ struct client {
 };
 static struct client client;
 
-static bool write_config(const char *pool, const char *route)
+/* Nobody asks a client here for its token, and nothing listens. routes: lines, and what follows. */
+static bool write_lines(const char *pools, const char *routes)
 {
 	FILE *file;
 
@@ -38,15 +37,23 @@ static bool write_config(const char *pool, const char *route)
 	file = fopen(client.path, "w");
 	if (file == NULL)
 		return FAILED("a file can be written");
-	/* Nobody asks a client here for its token, and nothing listens. */
 	fprintf(file,
-		"pools:\n  - {name: tools, protocol: mcp, limits: {idle_min: 0}, %s}\n"
-		"gateway:\n  access_log: {path: \"-\"}\n"
-		"  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.1\"]\n  routes:\n"
-		"    - {match: {path: /other}, answer: {status: 200}}\n"
-		"    - {match: {path: /all}, federation: [{pool: tools}, {pool: tools, prefix: b}]}\n"
-		"    - {match: {path: /mcp}, pool: tools%s}\n", pool, route);
+		"pools:%s\ngateway:\n  access_log: {path: \"-\"}\n"
+		"  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.1\"]\n  routes:\n%s",
+		pools, routes);
 	return tap_check(fclose(file) == 0, "it is written", __FILE__, __LINE__);
+}
+
+static bool write_config(const char *pool, const char *route)
+{
+	char pools[640], routes[512];
+
+	snprintf(pools, sizeof pools, "\n  - {name: tools, protocol: mcp, limits: {idle_min: 0}, %s}", pool);
+	snprintf(routes, sizeof routes,
+		 "    - {match: {path: /other}, answer: {status: 200}}\n"
+		 "    - {match: {path: /all}, federation: [{pool: tools}, {pool: tools, prefix: b}]}\n"
+		 "    - {match: {path: /mcp}, pool: tools%s}\n", route);
+	return write_lines(pools, routes);
 }
 
 static bool launch(const char *route)
@@ -76,10 +83,10 @@ static bool begin_at(const char *path, const struct mcp_options *o, const char *
 {
 	char pool[512];
 
-	client.server = mcp_fixture_open(o);
-	if (client.server == NULL)
+	client.place.a = mcp_fixture_open(o);
+	if (client.place.a == NULL)
 		return FAILED("there is a server");
-	snprintf(pool, sizeof pool, "address: \"%s\", mcp: {%s}", mcp_fixture_address(client.server), mcp);
+	snprintf(pool, sizeof pool, "address: \"%s\", mcp: {%s}", mcp_fixture_address(client.place.a), mcp);
 	return write_config(pool, route) && launch(path);
 }
 
@@ -92,15 +99,15 @@ static bool begin_child(const char *versions, const char *mcp)
 {
 	char pool[512];
 
-	client.server = NULL;
+	client.place.a = NULL;
 	snprintf(pool, sizeof pool, "child: {command: [" MCP_FIXTURE_PROGRAM ", --stdio, %s]}, mcp: {%s}",
 		 versions, mcp);
 	return write_config(pool, "") && launch("/mcp");
 }
 
-static uint64_t number(enum mcp_number of)
+static uint64_t seen(enum mcp_number of)
 {
-	return mcp_fixture_number(client.server, of);
+	return mcp_fixture_number(client.place.a, of);
 }
 
 static bool say(const char *line)
@@ -148,7 +155,7 @@ static bool hears(const char *what)
 	return true;
 }
 
-static bool has(const char *what)
+static bool line_has(const char *what)
 {
 	return strstr(client.line, what) != NULL;
 }
@@ -186,10 +193,9 @@ static uint64_t end(int signal_number)
 	uint64_t deleted;
 
 	CHECK(ends(signal_number));
-	CHECK(WITHIN_MS(2000, number(MCP_N_sessions_open) == 0 && number(MCP_N_calls_now) == 0));
-	CHECK(number(MCP_N_leaks) == 0 && number(MCP_N_duplicate_ids) == 0);
-	deleted = number(MCP_N_sessions_deleted);
-	mcp_fixture_close(client.server);
+	CHECK(WITHIN_MS(10000, seen(MCP_N_sessions_open) == 0));
+	deleted = seen(MCP_N_sessions_deleted);
+	place_server_close(&client.place, client.place.a);
 	return deleted;
 }
 
@@ -212,19 +218,19 @@ static void use_session(void)
 	char answer[256], id[64];
 
 	CHECK(say(CALL("\"x\\u0031\"", "echo", "\"nonce\":\"n1\"")) &&
-	      hears("\"id\":\"x\\u0031\",\"result\"") && has("n1"));
+	      hears("\"id\":\"x\\u0031\",\"result\"") && line_has("n1"));
 	CHECK(say(CALL_WITH("7", "progress", "\"steps\":3,\"ms\":1", ",\"_meta\":{\"progressToken\":\"p\"}")));
 	for (int i = 0; i < 3; i++)
-		CHECK(hears("notifications/progress") && has("\"progressToken\":\"p\""));
+		CHECK(hears("notifications/progress") && line_has("\"progressToken\":\"p\""));
 	CHECK(hears("\"id\":7,\"result\""));
 	CHECK(say(CALL("8", "test_elicitation", "\"message\":\"hi\"")) && hears("elicitation/create"));
 	MUST(strstr(client.line, "\"id\":") != NULL &&
 	     sscanf(strstr(client.line, "\"id\":"), "\"id\":%60[^,}]", id) == 1);
 	snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"action\":\"accept\","
 					"\"content\":{\"response\":\"yes\"}}}", id);
-	CHECK(say(answer) && hears("\"id\":8,\"result\"") && has("action=accept"));
+	CHECK(say(answer) && hears("\"id\":8,\"result\"") && line_has("action=accept"));
 	CHECK(say(CALL("9", "slow", "\"ms\":8000,\"nonce\":\"s\"")));
-	CHECK(client.server == NULL || WITHIN_MS(5000, number(MCP_N_calls_now) == 1));
+	CHECK(client.place.a == NULL || WITHIN_MS(5000, seen(MCP_N_calls_now) == 1));
 	CHECK(say(CANCEL("9")) &&
 	      say("{\"jsonrpc\":\"2.0\",\"id\":10,\"method\":\"ping\"}") && hears("\"id\":10,\"result\""));
 	CHECK(say(CALL("11", "no_such_tool", "")) && hears("\"id\":11,"));
@@ -237,13 +243,13 @@ static void test_session(void)
 	MUST(begin(&o, "path: /mcp", ""));
 	MUST(initialize());
 	use_session();
-	CHECK(WITHIN_MS(5000, number(MCP_N_cancels_notified) == 1 && number(MCP_N_calls_now) == 0));
+	CHECK(WITHIN_MS(5000, seen(MCP_N_cancels_notified) == 1 && seen(MCP_N_calls_now) == 0));
 	/* What belongs to no call comes on its stream. */
-	CHECK(WITHIN_MS(5000, number(MCP_N_get_streams_now) == 1));
+	CHECK(WITHIN_MS(5000, seen(MCP_N_get_streams_now) == 1));
 	CHECK(say(CALL("12", "test_trigger_tool_change", "")) && hears("tools/list_changed") &&
 	      hears("\"id\":12,"));
-	CHECK(say(BEGIN) && hears("\"id\":0,\"error\"") && has("-32600"));
-	CHECK(number(MCP_N_sessions_created) == 1);
+	CHECK(say(BEGIN) && hears("\"id\":0,\"error\"") && line_has("-32600"));
+	CHECK(seen(MCP_N_sessions_created) == 1);
 	end(0);
 }
 
@@ -259,11 +265,11 @@ static void test_child(void)
 static void use_child(const char *versions, const char *mcp)
 {
 	MUST(begin_child(versions, mcp));
-	CHECK(say(MODERN("1", "echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") && has("n1"));
+	CHECK(say(MODERN("1", "echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") && line_has("n1"));
 	CHECK(say(MODERN("2", "slow", "\"ms\":8000")) && say(CANCEL("2")));
 	MUST(initialize());
-	CHECK(say(CALL("3", "echo", "\"nonce\":\"n3\"")) && hears("\"id\":3,\"result\"") && has("n3"));
-	CHECK(say(MODERN("4", "echo", "\"nonce\":\"n4\"")) && hears("\"id\":4,\"result\"") && has("n4"));
+	CHECK(say(CALL("3", "echo", "\"nonce\":\"n3\"")) && hears("\"id\":3,\"result\"") && line_has("n3"));
+	CHECK(say(MODERN("4", "echo", "\"nonce\":\"n4\"")) && hears("\"id\":4,\"result\"") && line_has("n4"));
 	CHECK(say(CALL("5", "test_trigger_tool_change", "")) && hears("tools/list_changed") &&
 	      hears("\"id\":5,"));
 	CHECK(ends(0));
@@ -279,18 +285,18 @@ static void test_children(void)
 /* Two servers, each a child, for clients of both eras. */
 static void test_federation(void)
 {
-	client.server = NULL;
+	client.place.a = NULL;
 	MUST(write_config("child: {command: [" MCP_FIXTURE_PROGRAM ", --stdio, --versions=2025-11-25]}, "
 			  "mcp: {isolation: session}", "") && launch("/all"));
-	CHECK(say(MODERN("1", "b_echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") && has("n1"));
+	CHECK(say(MODERN("1", "b_echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") && line_has("n1"));
 	MUST(initialize());
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}") &&
-	      hears("\"id\":2,\"result\"") && has("\"name\":\"tools_echo\"") && has("\"name\":\"b_echo\""));
-	CHECK(say(CALL("3", "tools_echo", "\"nonce\":\"n3\"")) && hears("\"id\":3,\"result\"") && has("n3"));
+	      hears("\"id\":2,\"result\"") && line_has("\"name\":\"tools_echo\"") && line_has("\"name\":\"b_echo\""));
+	CHECK(say(CALL("3", "tools_echo", "\"nonce\":\"n3\"")) && hears("\"id\":3,\"result\"") && line_has("n3"));
 	CHECK(say(CALL("4", "b_slow", "\"ms\":8000")) && say(CANCEL("4")));
 	CHECK(say(CALL("5", "b_test_trigger_tool_change", "")) && hears("tools/list_changed") &&
 	      hears("\"id\":5,"));
-	CHECK(say(CALL("6", "echo", "")) && hears("\"id\":6,\"error\"") && has("-32602"));
+	CHECK(say(CALL("6", "echo", "")) && hears("\"id\":6,\"error\"") && line_has("-32602"));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"subscriptions/listen\",\"params\":{"
 		  "\"notifications\":{\"toolsListChanged\":true}" ALONE("") "}}") &&
 	      hears("notifications/subscriptions/acknowledged"));
@@ -304,18 +310,18 @@ static void test_modern(void)
 
 	MUST(begin(&o, "era: modern", ""));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"a\":1"
-		  ALONE("") "}}") && hears("\"id\":1,\"result\"") && has("supportedVersions"));
-	CHECK(say(MODERN("2", "echo", "\"nonce\":\"n2\"")) && hears("\"id\":2,\"result\"") && has("n2"));
+		  ALONE("") "}}") && hears("\"id\":1,\"result\"") && line_has("supportedVersions"));
+	CHECK(say(MODERN("2", "echo", "\"nonce\":\"n2\"")) && hears("\"id\":2,\"result\"") && line_has("n2"));
 	CHECK(say(CALL_WITH("3", "progress", "\"steps\":2,\"ms\":1", ALONE("\"progressToken\":5,"))) &&
 	      hears("\"progressToken\":5") && hears("\"progressToken\":5") && hears("\"id\":3,"));
 	CHECK(say(MODERN("4", "test_input_required_result_elicitation", "")) && hears("\"id\":4,") &&
-	      has("input_required"));
-	CHECK(say(MODERN("5", "slow", "\"ms\":8000")) && WITHIN_MS(5000, number(MCP_N_calls_now) == 1));
-	CHECK(say(CANCEL("5")) && WITHIN_MS(5000, number(MCP_N_cancels_disconnect) == 1));
+	      line_has("input_required"));
+	CHECK(say(MODERN("5", "slow", "\"ms\":8000")) && WITHIN_MS(5000, seen(MCP_N_calls_now) == 1));
+	CHECK(say(CANCEL("5")) && WITHIN_MS(5000, seen(MCP_N_cancels_disconnect) == 1));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"ping\",\"params\":{\"a\":1" ALONE("") "}}") &&
-	      hears("\"id\":6,\"error\"") && has("-32601"));
+	      hears("\"id\":6,\"error\"") && line_has("-32601"));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"server/discover\"}") &&
-	      hears("\"id\":7,\"error\"") && has("-32602"));
+	      hears("\"id\":7,\"error\"") && line_has("-32602"));
 	end(0);
 }
 
@@ -329,10 +335,10 @@ static void test_kept(void)
 				 .private = 1 };
 
 	MUST(begin(&o, "era: modern", ""));
-	CHECK(say(LIST("1")) && hears("\"id\":1,\"result\"") && has("\"ttlMs\":3600000"));
-	CHECK(number(MCP_N_requests) == 1);
-	CHECK(say(LIST("\"b\"")) && hears("\"id\":\"b\",\"result\"") && has("\"ttlMs\":35"));
-	CHECK(has("\"cacheScope\":\"private\"") && number(MCP_N_requests) == 1);
+	CHECK(say(LIST("1")) && hears("\"id\":1,\"result\"") && line_has("\"ttlMs\":3600000"));
+	CHECK(seen(MCP_N_requests) == 1);
+	CHECK(say(LIST("\"b\"")) && hears("\"id\":\"b\",\"result\"") && line_has("\"ttlMs\":35"));
+	CHECK(line_has("\"cacheScope\":\"private\"") && seen(MCP_N_requests) == 1);
 	end(0);
 }
 
@@ -346,12 +352,12 @@ static void test_kept_of_several(void)
 	uint64_t asked;
 
 	MUST(begin_at("/all", &o, "era: modern", ""));
-	CHECK(say(list) && hears("\"id\":1,\"result\"") && has("\"ttlMs\":3600000") &&
-	      has("\"name\":\"b_echo\""));
-	asked = number(MCP_N_requests);
-	CHECK(say(list) && hears("\"id\":1,\"result\"") && has("\"ttlMs\":35") &&
-	      has("\"cacheScope\":\"private\"") && has("\"name\":\"b_echo\""));
-	CHECK(number(MCP_N_requests) == asked);
+	CHECK(say(list) && hears("\"id\":1,\"result\"") && line_has("\"ttlMs\":3600000") &&
+	      line_has("\"name\":\"b_echo\""));
+	asked = seen(MCP_N_requests);
+	CHECK(say(list) && hears("\"id\":1,\"result\"") && line_has("\"ttlMs\":35") &&
+	      line_has("\"cacheScope\":\"private\"") && line_has("\"name\":\"b_echo\""));
+	CHECK(seen(MCP_N_requests) == asked);
 	end(0);
 }
 
@@ -363,11 +369,11 @@ static void test_eras(void)
 
 	MUST(begin(&legacy, "path: /mcp", ""));
 	CHECK(say(MODERN("1", "echo", "\"nonce\":\"n1\"")) && hears("\"id\":1,\"result\"") &&
-	      has("\"resultType\":\"complete\""));
+	      line_has("\"resultType\":\"complete\""));
 	end(0);
 	MUST(begin(&modern, "path: /mcp", ""));
 	MUST(initialize());
-	CHECK(say(CALL("2", "echo", "\"nonce\":\"n2\"")) && hears("\"id\":2,\"result\"") && has("n2"));
+	CHECK(say(CALL("2", "echo", "\"nonce\":\"n2\"")) && hears("\"id\":2,\"result\"") && line_has("n2"));
 	end(0);
 }
 
@@ -377,21 +383,21 @@ static void test_bad_lines(void)
 	char *large = malloc(5001);
 
 	MUST(begin(&o, "path: /mcp", ", limits: {body: 4KiB}"));
-	CHECK(say("{\"jsonrpc\":\"2.0\"") && hears("-32700") && has("\"id\":null"));
+	CHECK(say("{\"jsonrpc\":\"2.0\"") && hears("-32700") && line_has("\"id\":null"));
 	CHECK(say("hello") && hears("-32700"));
 	CHECK(say("") && say("  \r"));
 	CHECK(say("[]") && hears("-32600"));
-	CHECK(say(CALL("1", "echo", "")) && hears("\"id\":1,\"error\"") && has("initialize comes first"));
+	CHECK(say(CALL("1", "echo", "")) && hears("\"id\":1,\"error\"") && line_has("initialize comes first"));
 	CHECK(say("{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}") && say(CANCEL("77")));
 	memset(large, ' ', 5000);
 	large[5000] = '\0';
-	CHECK(say(large) && hears("-32600") && has("larger"));
+	CHECK(say(large) && hears("-32600") && line_has("larger"));
 	memset(large, 'a', 5000);
-	CHECK(say(large) && hears("-32600") && has("larger"));
+	CHECK(say(large) && hears("-32600") && line_has("larger"));
 	free(large);
 	MUST(initialize());
 	CHECK(say(CALL("2", "echo", "\"nonce\":\"n\"")) && hears("\"id\":2,\"result\""));
-	CHECK(number(MCP_N_tool_calls) == 1);
+	CHECK(seen(MCP_N_tool_calls) == 1);
 	end(SIGTERM);
 }
 
@@ -405,7 +411,7 @@ static void test_end_while_calls_run(void)
 	CHECK(say(BEGIN) && say(INITIALIZED) && say(CALL("1", "echo", "\"nonce\":\"n\"")));
 	CHECK(write(client.in, last, sizeof last - 1) == (ssize_t)sizeof last - 1);
 	close(client.in);
-	CHECK(hears("\"id\":0,") && hears("\"id\":1,") && hears("\"id\":2,\"result\"") && has("late"));
+	CHECK(hears("\"id\":0,") && hears("\"id\":1,") && hears("\"id\":2,\"result\"") && line_has("late"));
 	client.in = dup(client.out);
 	CHECK(end(0) == 1);
 }
@@ -438,10 +444,10 @@ static void test_lost(void)
 		snprintf(line, sizeof line, "\"id\":%d,\"result\"", i);
 		CHECK(hears(line));
 	}
-	CHECK(number(MCP_N_sessions_created) > 1 && number(MCP_N_sessions_lost) > 0);
-	CHECK(number(MCP_N_tool_calls) == 8);
+	CHECK(seen(MCP_N_sessions_created) > 1 && seen(MCP_N_sessions_lost) > 0);
+	CHECK(seen(MCP_N_tool_calls) == 8);
 	CHECK(ends(0));
-	mcp_fixture_close(client.server);
+	mcp_fixture_close(client.place.a);
 }
 
 /* A client that does not read is not read: the memory for it is bounded. */
@@ -487,31 +493,24 @@ static void test_refused(void)
 {
 	int status = -1;
 
-	client.server = NULL;
+	client.place.a = NULL;
 	MUST(write_config("address: \"127.0.0.1:1\"", ""));
 	MUST(launch("/other"));
 	CHECK(waitpid(client.pid, &status, 0) == client.pid && WIFEXITED(status) && WEXITSTATUS(status) == 1);
 	close(client.in);
 	close(client.out);
 	MUST(launch("/mcp"));
-	CHECK(say(BEGIN) && hears("\"id\":0,\"error\"") && has("-32603"));
+	CHECK(say(BEGIN) && hears("\"id\":0,\"error\"") && line_has("-32603"));
 	CHECK(ends(SIGHUP));
 }
 
 /* A server of the gateway's own. */
 static void test_tools(void)
 {
-	FILE *file;
-
-	snprintf(client.path, sizeof client.path, "/tmp/kolk-stdio-%d.yaml", (int)getpid());
-	client.server = NULL;
-	file = fopen(client.path, "w");
-	MUST(file != NULL);
-	fprintf(file, "pools: []\ngateway:\n  routes:\n    - {match: {path: /mcp}, tools: [echo]}\n"
-		      "  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.1\"]\n"
-		      "tools:\n- {name: echo, parameters: [{name: text, required: true}],\n"
-		      "   command: [/usr/bin/printf, '--', '<%%s>', '{{text}}']}\n");
-	MUST(fclose(file) == 0);
+	client.place.a = NULL;
+	MUST(write_lines(" []", "    - {match: {path: /mcp}, tools: [echo]}\n"
+				"tools:\n- {name: echo, parameters: [{name: text, required: true}],\n"
+				"   command: [/usr/bin/printf, '--', '<%s>', '{{text}}']}\n"));
 	MUST(launch("/mcp"));
 	CHECK(say(INITIALIZE("2025-06-18", "")));
 	CHECK(hears("\"protocolVersion\":\"2025-06-18\""));

@@ -4,16 +4,10 @@
 #include <string.h>
 
 #include "tests/gateway/program/tools_place.h"
-#include "tests/kit/peers.h"
 
 static json_t *value_of(json_t *result)
 {
 	return json_object_get(result, "value");
-}
-
-static json_t *text_of_row(json_t *result)
-{
-	return json_object_get(json_array_get(json_object_get(result, "rows"), 0), "t");
 }
 
 #define LIST_OF(name, more) "parameters: [{name: " name ", items_max: 400" more "}]"
@@ -88,42 +82,25 @@ static void test_lists(void)
 
 static void test_lists_redis(void)
 {
-	struct kit_redis_options options = { .password = "secret" };
-	struct kit_peer *redis = kit_redis_start(&options);
 	struct tools_place place;
-	char pools[300];
 
-	if (redis == NULL)
-		return;
-	snprintf(pools, sizeof pools,
-		 "  - {name: cache, protocol: redis, address: \"%s\", redis: {password: secret}}\n",
-		 redis->address);
-	MUST(tools_open(&place, pools, "echo, get, put",
+	if (!tools_open_redis(&place, "echo, get, put",
 		   "- {name: echo, pool: cache, " LIST_OF("x", "") ", redis: [EVAL, 'return ARGV', '0', '{{x}}']}\n"
 		   "- {name: get, pool: cache, " LIST_OF("x", "") ", redis: [MGET, none, 'k:{{x}}']}\n"
-		   "- {name: put, pool: cache, redis: [SET, 'k:b', alive]}\n"));
+		   "- {name: put, pool: cache, redis: [SET, 'k:b', alive]}\n"))
+		return;
 	list_comes_back(&place, "echo", value_of);
 	CHECK(comes_to(&place, "put", "{}", "{\"value\":\"OK\"}", false));
 	CHECK(comes_to(&place, "get", "{\"x\":[\"a\",\"b\"]}", "{\"value\":[null,null,\"alive\"]}", false));
-	place_close(&place.place);
-	kit_peer_close(redis);
+	tools_close(&place);
 }
 
 static void test_lists_sql(void)
 {
-	struct kit_postgres_options options = {
-		.sql = "create table canary (secret text); insert into canary values ('alive');" };
-	struct kit_peer *postgres = kit_postgres_start(&options);
 	struct tools_place place;
-	char pools[400];
 
-	if (postgres == NULL)
-		return;
-	snprintf(pools, sizeof pools,
-		 "  - {name: db, protocol: postgres, address: \"%s\", postgres: {user: "
-		 KIT_POSTGRES_USER ", password: " KIT_POSTGRES_SECRET ", database: postgres}}\n",
-		 postgres->address);
-	MUST(tools_open(&place, pools, "echo, count, flags, canary",
+	if (!tools_open_sql(&place, "create table canary (secret text); insert into canary values ('alive');",
+			    "echo, count, flags, canary",
 		   "- {name: echo, pool: db, " LIST_OF("x", "") ", sql: 'select to_json({{x}}::text[]) as t'}\n"
 		   "- {name: count, pool: db, parameters: [{name: x, type: integer, items_max: 9}, {name: y, "
 		   "items_max: 2}],\n"
@@ -131,7 +108,8 @@ static void test_lists_sql(void)
 		   "i = any({{x}})'}\n"
 		   "- {name: flags, pool: db, " LIST_OF("x", ", type: boolean") ", sql: 'select to_json({{x}}::bool[]) "
 		   "as t'}\n"
-		   "- {name: canary, pool: db, sql: 'select secret from canary'}\n"));
+		   "- {name: canary, pool: db, sql: 'select secret from canary'}\n"))
+		return;
 	list_comes_back(&place, "echo", text_of_row);
 	CHECK(comes_to(&place, "count", "{\"x\":[7,11,1,7],\"y\":[\"NULL\"]}",
 		       "{\"rows\":[{\"n\":2,\"y\":\"{\\\"NULL\\\"}\"}],\"row_count\":1,"
@@ -144,8 +122,7 @@ static void test_lists_sql(void)
 		       "{\"rows\":[{\"t\":[true,false]}],\"row_count\":1,\"truncated\":false}", false));
 	CHECK(comes_to(&place, "canary", "{}",
 		       "{\"rows\":[{\"secret\":\"alive\"}],\"row_count\":1,\"truncated\":false}", false));
-	place_close(&place.place);
-	kit_peer_close(postgres);
+	tools_close(&place);
 }
 
 static const struct tap_test tests[] = {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kit/peers.h"
+
 bool tools_open(struct tools_place *place, const char *pools, const char *names, const char *tools)
 {
 	char routes[16384];
@@ -19,6 +21,44 @@ bool tools_open(struct tools_place *place, const char *pools, const char *names,
 		return false;
 	(void)post(&place->place, "", INITIALIZE("2025-11-25", ""));
 	return take_session(place->session);
+}
+
+/* The peer ends with it, or now. pool: after its address, to the end of the line. */
+static bool open_at(struct tools_place *place, struct kit_peer *peer, const char *pool,
+		    const char *const names_and_tools[2])
+{
+	char pools[400];
+
+	if (peer == NULL)
+		return false;
+	snprintf(pools, sizeof pools, "  - {address: \"%s\", %s}\n", peer->address, pool);
+	if (!tools_open(place, pools, names_and_tools[0], names_and_tools[1])) {
+		kit_peer_close(peer);
+		return false;
+	}
+	place->peer = peer;
+	return true;
+}
+
+bool tools_open_sql(struct tools_place *place, const char *sql, const char *names, const char *tools)
+{
+	return open_at(place, kit_postgres_start(&(struct kit_postgres_options){ .sql = sql }),
+		       "name: db, protocol: postgres, postgres: {user: " KIT_POSTGRES_USER ", password: "
+		       KIT_POSTGRES_SECRET ", database: postgres}", (const char *const[]){ names, tools });
+}
+
+bool tools_open_redis(struct tools_place *place, const char *names, const char *tools)
+{
+	return open_at(place, kit_redis_start(&(struct kit_redis_options){ .password = "secret" }),
+		       "name: cache, protocol: redis, redis: {password: secret}",
+		       (const char *const[]){ names, tools });
+}
+
+void tools_close(struct tools_place *place)
+{
+	place_close(&place->place);
+	if (place->peer != NULL)
+		kit_peer_close(place->peer);
 }
 
 json_t *ask_json(const struct tools_place *place, const char *fields, const char *body)
@@ -56,6 +96,11 @@ json_t *structured(json_t *answer)
 bool is_error(json_t *answer)
 {
 	return json_is_true(json_object_get(json_object_get(answer, "result"), "isError"));
+}
+
+json_t *text_of_row(json_t *result)
+{
+	return json_object_get(json_array_get(json_object_get(result, "rows"), 0), "t");
 }
 
 bool comes_to(const struct tools_place *place, const char *tool, const char *arguments,

@@ -10,10 +10,18 @@
 struct tools_place {
 	struct place place;
 	char session[512]; /* its field */
+	struct kit_peer *peer; /* of its pools, which ends with it; NULL = none */
 };
 
 /* Pools, names of tools, tools: lines of the file; and a session. */
 bool tools_open(struct tools_place *place, const char *pools, const char *names, const char *tools);
+/* With a PostgreSQL of its own, which has run this; its pool is `db`. False without a failed check: it
+ * is not installed, and the test is skipped. */
+bool tools_open_sql(struct tools_place *place, const char *sql, const char *names, const char *tools);
+/* Likewise with a Redis, whose pool is `cache`. */
+bool tools_open_redis(struct tools_place *place, const char *names, const char *tools);
+/* place_close, and the end of the peer. */
+void tools_close(struct tools_place *place);
 /* The JSON of an answer, to be freed; NULL and a failed check if there is none. */
 json_t *ask_json(const struct tools_place *place, const char *fields, const char *body);
 /* A call in the session; arguments are taken over. */
@@ -21,6 +29,8 @@ json_t *call(const struct tools_place *place, const char *tool, json_t *argument
 /* Of the answer to a call. */
 json_t *structured(json_t *answer);
 bool is_error(json_t *answer);
+/* The column t of the first row of a statement's result. */
+json_t *text_of_row(json_t *result);
 /* Whether a call with these arguments, as JSON, comes to this: structuredContent, or a text. */
 bool comes_to(const struct tools_place *place, const char *tool, const char *arguments,
 	      const char *wanted, bool failed);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "tests/gateway/program/tools_place.h"
-#include "tests/kit/peers.h"
 
 static json_t *value_of(json_t *result)
 {
@@ -106,18 +105,12 @@ static uint32_t distinct_attempts(void)
 
 static void test_redis(void)
 {
-	struct kit_redis_options options = { .password = "secret" };
-	struct kit_peer *redis = kit_redis_start(&options);
 	struct tools_place place;
-	char pools[300], wanted[64];
+	char wanted[64];
 
-	if (redis == NULL)
+	if (!tools_open_redis(&place, "echo, key, script, wrong, size, ones, text, put, canary, block, cases",
+			      redis_tools))
 		return;
-	snprintf(pools, sizeof pools,
-		 "  - {name: cache, protocol: redis, address: \"%s\", redis: {password: secret}}\n",
-		 redis->address);
-	MUST(tools_open(&place, pools, "echo, key, script, wrong, size, ones, text, put, canary, block, cases",
-		   redis_tools));
 	CHECK(comes_to(&place, "put", "{}", "{\"value\":\"OK\"}", false));
 	check_redis(&place);
 	attempts_come_back(&place, "echo", value_of, true);
@@ -125,8 +118,7 @@ static void test_redis(void)
 	snprintf(wanted, sizeof wanted, "{\"value\":%u}", distinct_attempts() + 2);
 	CHECK(comes_to(&place, "size", "{}", wanted, false)); /* with canary and c:a */
 	CHECK(comes_to(&place, "canary", "{}", "{\"success\":true,\"data\":{\"value\":\"alive\"}}", false));
-	place_close(&place.place);
-	kit_peer_close(redis);
+	tools_close(&place);
 }
 
 static const struct tap_test tests[] = {

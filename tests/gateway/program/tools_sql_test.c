@@ -4,12 +4,6 @@
 #include <string.h>
 
 #include "tests/gateway/program/tools_place.h"
-#include "tests/kit/peers.h"
-
-static json_t *text_of_row(json_t *result)
-{
-	return json_object_get(json_array_get(json_object_get(result, "rows"), 0), "t");
-}
 
 static const char sql_tools[] =
 	"- {name: echo, pool: db, parameters: [{name: text, required: true}],\n"
@@ -129,26 +123,17 @@ static json_t *inside_braces(json_t *result)
 
 static void test_sql(void)
 {
-	struct kit_postgres_options options = { .sql = sql_schema };
-	struct kit_peer *postgres = kit_postgres_start(&options);
 	struct tools_place place;
-	char pools[400];
 
-	if (postgres == NULL)
+	if (!tools_open_sql(&place, sql_schema, SQL_NAMES, sql_tools))
 		return;
-	snprintf(pools, sizeof pools,
-		 "  - {name: db, protocol: postgres, address: \"%s\", postgres: {user: "
-		 KIT_POSTGRES_USER ", password: " KIT_POSTGRES_SECRET ", database: postgres}}\n",
-		 postgres->address);
-	MUST(tools_open(&place, pools, SQL_NAMES, sql_tools));
 	check_sql(&place);
 	check_queries(&place);
 	attempts_come_back(&place, "echo", text_of_row, false);
 	attempts_come_back(&place, "like", inside_braces, false);
 	CHECK(comes_to(&place, "canary", "{}",
 		       "{\"rows\":[{\"secret\":\"alive\"}],\"row_count\":1,\"truncated\":false}", false));
-	place_close(&place.place);
-	kit_peer_close(postgres);
+	tools_close(&place);
 }
 
 static const struct tap_test tests[] = {

@@ -9,23 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/gateway/program/program.h"
+#include "tests/gateway/program/mcp_place.h"
 #include "tests/kit/origin.h"
-#include "tests/mcp/fixture.h"
-
-static char text[PROGRAM_TEXT];
 
 /* One server, and gateways one after the other. */
-struct place {
-	struct program program;
-	struct mcp_fixture *server;
-	char directory[32], state[64], token[64], admin[64];
+struct warm {
+	struct place place;
+	char directory[32], state[64], token[64];
 	const char *mcp;  /* options of its pool */
 	const char *routes; /* NULL = one to this pool */
 	const char *more; /* of the section gateway */
 };
-
-#define TENANTS "  tenants: {from: header, header: x-user}\n  trusted_proxies: [\"127.0.0.0/8\"]\n"
 
 static bool write_file(const char *path, const char *content)
 {
@@ -37,61 +31,58 @@ static bool write_file(const char *path, const char *content)
 	return fclose(file) == 0;
 }
 
-static bool begin(struct place *place)
+/* o: all but what each of them has. */
+static bool begin_with(struct warm *warm, struct place_options o)
 {
-	char pools[512], gateway[512];
+	char gateway[512];
 
-	snprintf(pools, sizeof pools,
-		 "  - {name: tools, protocol: mcp, address: \"%s\", limits: {idle_min: 0}, mcp: {%s}}\n"
-		 "admin: {listen: \"unix:%s\"}\n", mcp_fixture_address(place->server), place->mcp,
-		 place->admin);
-	snprintf(gateway, sizeof gateway, TENANTS "  warm_state_file: %s\n%s", place->state,
-		 place->more != NULL ? place->more : "");
-	memset(&place->program, 0, sizeof place->program);
-	return program_start_with(&place->program, &(struct program_file){
-		.engine = "loops: 3", .pools = pools, .gateway = gateway,
-		.routes = place->routes != NULL ? place->routes :
-						  "    - {match: {path: /mcp}, pool: tools}\n" });
+	snprintf(gateway, sizeof gateway, "  warm_state_file: %s\n%s", warm->state,
+		 warm->more != NULL ? warm->more : "");
+	o.gateway = gateway;
+	o.users = o.admin = true;
+	memset(&warm->place.program, 0, sizeof warm->place.program);
+	return place_start(&warm->place, &o);
 }
 
-static bool open_place(struct place *place, struct mcp_options *o)
+static bool begin(struct warm *warm)
+{
+	return begin_with(warm, (struct place_options){ .mcp = warm->mcp, .routes = warm->routes });
+}
+
+static bool open_warm(struct warm *warm, struct mcp_options *o)
 {
 	o->listen = "127.0.0.1:0";
-	place->server = mcp_fixture_open(o);
-	snprintf(place->directory, sizeof place->directory, "/tmp/kolk-warm-XXXXXX");
-	if (place->server == NULL || mkdtemp(place->directory) == NULL)
+	warm->place.a = mcp_fixture_open(o);
+	snprintf(warm->directory, sizeof warm->directory, "/tmp/kolk-warm-XXXXXX");
+	if (warm->place.a == NULL || mkdtemp(warm->directory) == NULL)
 		return FAILED("there is a server");
-	snprintf(place->state, sizeof place->state, "%s/state", place->directory);
-	snprintf(place->token, sizeof place->token, "%s/token", place->directory);
-	snprintf(place->admin, sizeof place->admin, "%s/admin", place->directory);
+	snprintf(warm->state, sizeof warm->state, "%s/state", warm->directory);
+	snprintf(warm->token, sizeof warm->token, "%s/token", warm->directory);
 	return true;
 }
 
-/* No session is left at the server, and nothing but what was meant to be in the directory. */
-static void close_place(struct place *place)
+/* Nothing is left at the server, and nothing but what was meant to be in the directory. */
+static void close_warm(struct warm *warm)
 {
-	CHECK(mcp_fixture_number(place->server, MCP_N_sessions_open) == 0);
-	CHECK(mcp_fixture_number(place->server, MCP_N_leaks) == 0);
-	mcp_fixture_close(place->server);
-	(void)unlink(place->state);
-	(void)unlink(place->token);
-	(void)unlink(place->admin);
-	CHECK(rmdir(place->directory) == 0);
+	place_server_close(&warm->place, warm->place.a);
+	(void)unlink(warm->state);
+	(void)unlink(warm->token);
+	CHECK(rmdir(warm->directory) == 0);
 }
 
-static bool end(struct place *place)
+static bool end(struct warm *warm)
 {
-	return CHECK(program_stop(&place->program, 15000));
+	return CHECK(program_stop(&warm->place.program, 15000));
 }
 
-static uint64_t created(const struct place *place)
+static uint64_t created(const struct warm *warm)
 {
-	return mcp_fixture_number(place->server, MCP_N_sessions_created);
+	return number(&warm->place, MCP_N_sessions_created);
 }
 
-static const char *state_of(const struct place *place)
+static const char *state_of(const struct warm *warm)
 {
-	FILE *file = fopen(place->state, "r");
+	FILE *file = fopen(warm->state, "r");
 	size_t size = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
 
 	text[size] = '\0';
@@ -101,118 +92,93 @@ static const char *state_of(const struct place *place)
 }
 
 /* Whether the admin server says so at this path, soon. */
-static bool says(const struct place *place, const char *path, const char *wanted)
+static bool tells(const struct warm *warm, const char *path, const char *wanted)
 {
-	return program_admin_says(&place->program, place->admin, path, wanted, text);
+	return program_admin_says(&warm->place.program, place_admin(), path, wanted, text);
 }
 
 /* So many are made ahead, without a request. */
-static bool is_made(const struct place *place, int number)
+static bool is_made(const struct warm *warm, int count)
 {
 	char wanted[128];
 
-	snprintf(wanted, sizeof wanted, "\nkolk_gateway_warm_total{outcome=\"made\"} %d\n", number);
-	return says(place, "/metrics", wanted);
+	snprintf(wanted, sizeof wanted, "\nkolk_gateway_warm_total{outcome=\"made\"} %d\n", count);
+	return tells(warm, "/metrics", wanted);
 }
 
 /* ---- clients */
 
-static int ask_line(const struct place *place, const char *line, const char *user,
-		    const char *fields, const char *body)
+#define BEGIN_AS(name)                                                                             \
+	REQUEST("1", "initialize", "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"roots\":{}}," \
+		"\"clientInfo\":{\"name\":\"" name "\",\"version\":\"1\"}")
+
+static int ask_as(const struct warm *warm, const char *name, const char *fields, const char *body)
 {
-	char request[4096];
-	int fd = program_connect(&place->program);
-
-	snprintf(request, sizeof request,
-		 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-User: %s\r\n"
-		 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-		 "%sContent-Length: %zu\r\n\r\n%s", line, user, fields, strlen(body), body);
-	if (fd < 0 || !client_send(fd, request))
-		FAILED("a request is sent");
-	client_read(fd, NULL, text);
-	close(fd);
-	return strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
+	user = name;
+	return post(&warm->place, fields, body);
 }
-
-static int ask(const struct place *place, const char *user, const char *fields, const char *body)
-{
-	return ask_line(place, "POST /mcp", user, fields, body);
-}
-
-#define INITIALIZE(name)                                                                           \
-	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":" \
-	"\"2025-11-25\",\"capabilities\":{\"roots\":{}},\"clientInfo\":{\"name\":\"" name "\","     \
-	"\"version\":\"1\"}}}"
-#define ECHO \
-	"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\"," \
-	"\"arguments\":{\"nonce\":\"n1\"}"
 
 /* A session, and in it a call; or none, of a client that has no more use for it. */
-static void use_session(const struct place *place, const char *user, bool calls)
+static void use_session(const struct warm *warm, const char *name, bool calls)
 {
-	char id[256] = "", fields[512];
-	const char *at;
+	char fields[512];
 
-	CHECK(ask(place, user, "", INITIALIZE("desk")) == 200);
-	at = strstr(text, "mcp-session-id: ");
-	CHECK(at != NULL && sscanf(at, "mcp-session-id: %250s", id) == 1);
-	snprintf(fields, sizeof fields, "Mcp-Session-Id: %s\r\n", id);
+	CHECK(ask_as(warm, name, "", BEGIN_AS("desk")) == 200);
+	CHECK(take_session(fields));
 	if (calls)
-		CHECK(ask(place, user, fields, ECHO "}}") == 200 && strstr(text, "n1") != NULL);
-	CHECK(ask_line(place, "DELETE /mcp", user, fields, "") == 200);
+		CHECK(ask_as(warm, name, fields, CALL("2", "echo", "\"nonce\":\"n1\"")) == 200 && has("n1"));
+	CHECK(ask(&warm->place, "DELETE /mcp", fields, "") == 200);
 }
 
-static void work(const struct place *place, const char *user)
+static void work(const struct warm *warm, const char *name)
 {
-	use_session(place, user, true);
+	use_session(warm, name, true);
 }
 
-static void work_federated(const struct place *place, const char *user)
+static void work_federated(const struct warm *warm, const char *name)
 {
-	use_session(place, user, false);
+	use_session(warm, name, false);
 }
 
-static void work_modern(const struct place *place, const char *user)
+static void work_modern(const struct warm *warm, const char *name)
 {
-	CHECK(ask(place, user,
-		  "Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n",
-		  ECHO ",\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-		  "\"io.modelcontextprotocol/clientCapabilities\":{},"
-		  "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}}") == 200);
-	CHECK(strstr(text, "n1") != NULL);
+	CHECK(ask_as(warm, name, MODERN_CALL_FIELDS("echo"),
+		     REQUEST("2", "tools/call", "\"name\":\"echo\",\"arguments\":{\"nonce\":\"n1\"},"
+			     META("", ""))) == 200);
+	CHECK(has("n1"));
 }
 
 /* ---- sessions */
 
 /* The first request of a user who was there often costs no initialize; that of another one does. */
-static void comes_back_to(struct place place, void (*use)(const struct place *place, const char *user))
+static void comes_back_to(struct warm warm, void (*use)(const struct warm *warm, const char *name))
 {
 	struct mcp_options o = { .listen = NULL };
 	uint64_t made;
 
-	place.more = "  warm_pairs_max: 1\n";
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
+	warm.more = "  warm_pairs_max: 1\n";
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
 	for (int i = 0; i < 4; i++)
-		use(&place, "alice");
-	MUST(end(&place));
-	made = created(&place);
+		use(&warm, "alice");
+	MUST(end(&warm));
+	made = created(&warm);
 	CHECK(made == 1);
-	MUST(begin(&place));
-	CHECK(is_made(&place, 1) && created(&place) == made + 1);
-	use(&place, "alice");
-	CHECK(created(&place) == made + 1);
-	use(&place, "bob");
-	CHECK(created(&place) == made + 2);
-	MUST(end(&place));
-	CHECK(strstr(state_of(&place), "\"tenant\":\"alice\"") != NULL);
-	CHECK(strstr(text, "bob") == NULL); /* the less frequent of two has no place */
-	close_place(&place);
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, 1) && created(&warm) == made + 1);
+	use(&warm, "alice");
+	CHECK(created(&warm) == made + 1);
+	use(&warm, "bob");
+	CHECK(created(&warm) == made + 2);
+	MUST(end(&warm));
+	CHECK(strstr(state_of(&warm), "\"tenant\":\"alice\"") != NULL);
+	CHECK(strstr(text, "bob") == NULL); /* the less frequent of two has no warm */
+	close_warm(&warm);
 }
 
-static void comes_back(const char *mcp, void (*use)(const struct place *place, const char *user))
+static void comes_back(const char *mcp, void (*use)(const struct warm *warm, const char *name))
 {
-	comes_back_to((struct place){ .mcp = mcp }, use);
+	comes_back_to((struct warm){ .mcp = mcp }, use);
 }
 
 static void test_sessions(void)
@@ -237,7 +203,7 @@ static void test_calls(void)
 
 static void test_federation(void)
 {
-	comes_back_to((struct place){
+	comes_back_to((struct warm){
 		.mcp = "era: legacy, isolation: tenant, sharing: exclusive",
 		.routes = "    - {match: {path: /mcp}, federation: [{pool: tools}]}\n" },
 		      work_federated);
@@ -247,95 +213,95 @@ static void test_federation(void)
  * its own. */
 static void test_another_client(void)
 {
-	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive" };
+	struct warm warm = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive" };
 	struct mcp_options o = { .listen = NULL };
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	work(&place, "alice");
-	MUST(end(&place));
-	MUST(begin(&place));
-	CHECK(is_made(&place, 1) && created(&place) == 2);
-	CHECK(ask(&place, "alice", "", INITIALIZE("another desk")) == 200);
-	CHECK(created(&place) == 3);
-	MUST(end(&place));
-	close_place(&place);
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
+	work(&warm, "alice");
+	MUST(end(&warm));
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, 1) && created(&warm) == 2);
+	CHECK(ask_as(&warm, "alice", "", BEGIN_AS("another desk")) == 200);
+	CHECK(created(&warm) == 3);
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* ---- sessions that each client has alone: mcp.isolation is `session` unless it says otherwise */
 
 /* They wait, each for its own. */
-static bool waits(const struct place *place, int number)
+static bool waits(const struct warm *warm, int count)
 {
 	char wanted[64];
 
-	snprintf(wanted, sizeof wanted, "\nkolk_gateway_warm_waiting %d\n", number);
-	return says(place, "/metrics", wanted);
+	snprintf(wanted, sizeof wanted, "\nkolk_gateway_warm_waiting %d\n", count);
+	return tells(warm, "/metrics", wanted);
 }
 
 /* The one of a frequent user is made before the first request, is given once, and to no other one. */
 static void test_alone(void)
 {
-	struct place place = { .mcp = "era: legacy" };
+	struct warm warm = { .mcp = "era: legacy" };
 	struct mcp_options o = { .listen = NULL };
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	work(&place, "alice");
-	MUST(end(&place));
-	CHECK(created(&place) == 1);
-	CHECK(strstr(state_of(&place), "\"kind\":\"session\"") != NULL && strstr(text, "desk") != NULL);
-	MUST(begin(&place));
-	CHECK(is_made(&place, 1) && waits(&place, 1) && created(&place) == 2);
-	work(&place, "bob");
-	CHECK(created(&place) == 3);
-	CHECK(ask(&place, "alice", "", INITIALIZE("another desk")) == 200);
-	CHECK(created(&place) == 4 && waits(&place, 1));
-	work(&place, "alice");
-	CHECK(created(&place) == 4 && waits(&place, 0));
-	CHECK(says(&place, "/api/pool-status", "\"waiting\":0,\"taken\":1,\"unused\":0,"));
-	work(&place, "alice");
-	CHECK(created(&place) == 5);
-	MUST(end(&place));
-	close_place(&place);
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
+	work(&warm, "alice");
+	MUST(end(&warm));
+	CHECK(created(&warm) == 1);
+	CHECK(strstr(state_of(&warm), "\"kind\":\"session\"") != NULL && strstr(text, "desk") != NULL);
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, 1) && waits(&warm, 1) && created(&warm) == 2);
+	work(&warm, "bob");
+	CHECK(created(&warm) == 3);
+	CHECK(ask_as(&warm, "alice", "", BEGIN_AS("another desk")) == 200);
+	CHECK(created(&warm) == 4 && waits(&warm, 1));
+	work(&warm, "alice");
+	CHECK(created(&warm) == 4 && waits(&warm, 0));
+	CHECK(tells(&warm, "/api/pool-status", "\"waiting\":0,\"taken\":1,\"unused\":0,"));
+	work(&warm, "alice");
+	CHECK(created(&warm) == 5);
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* One is made ahead for each of so many users, and each is taken by its client. */
-static void each_has_its_own(struct place place, int users,
-			     void (*use)(const struct place *place, const char *user))
+static void each_has_its_own(struct warm warm, int users,
+			     void (*use)(const struct warm *warm, const char *name))
 {
 	struct mcp_options o = { .listen = NULL };
 	const uint64_t all = 2 * (uint64_t)users;
 	char name[16];
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
 	for (int i = 0; i < users; i++) {
 		snprintf(name, sizeof name, "user%d", i);
-		use(&place, name);
+		use(&warm, name);
 	}
-	MUST(end(&place));
-	MUST(begin(&place));
-	CHECK(is_made(&place, users) && waits(&place, users) && created(&place) == all);
+	MUST(end(&warm));
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, users) && waits(&warm, users) && created(&warm) == all);
 	for (int i = 0; i < users; i++) {
 		snprintf(name, sizeof name, "user%d", i);
-		use(&place, name);
-		CHECK(created(&place) == all);
+		use(&warm, name);
+		CHECK(created(&warm) == all);
 	}
-	MUST(end(&place));
-	close_place(&place);
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* They wait on the loops where they were made, and their clients come on whichever. */
 static void test_alone_of_many(void)
 {
-	each_has_its_own((struct place){ .mcp = "era: legacy" }, 24, work);
+	each_has_its_own((struct warm){ .mcp = "era: legacy" }, 24, work);
 }
 
 /* The client's session, and so those with its servers, is on the loop where one waits. */
 static void test_alone_in_federation(void)
 {
-	each_has_its_own((struct place){
+	each_has_its_own((struct warm){
 		.mcp = "era: legacy",
 		.routes = "    - {match: {path: /mcp}, federation: [{pool: tools}]}\n" },
 			 8, work_federated);
@@ -344,62 +310,62 @@ static void test_alone_in_federation(void)
 /* The pool ended it meanwhile: its client gets another one, and does not see it. */
 static void test_alone_evicted(void)
 {
-	struct place place = { .mcp = "era: legacy" };
+	struct warm warm = { .mcp = "era: legacy" };
 	struct mcp_options o = { .listen = NULL };
 	char evict[256];
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	work(&place, "alice");
-	MUST(end(&place));
-	MUST(begin(&place));
-	CHECK(is_made(&place, 1) && waits(&place, 1));
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
+	work(&warm, "alice");
+	MUST(end(&warm));
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, 1) && waits(&warm, 1));
 	snprintf(evict, sizeof evict, "/api/evict --unix-socket %s -H 'Content-Type: application/json' "
-		 "-d '{\"pool\":\"tools.mcp\"}'", place.admin);
-	CHECK(program_curl(&place.program, evict, text) == 0 && strstr(text, "outdated") != NULL);
-	CHECK(WITHIN_MS(10000, mcp_fixture_number(place.server, MCP_N_sessions_open) == 0));
-	work(&place, "alice");
-	CHECK(created(&place) == 3);
-	MUST(end(&place));
-	close_place(&place);
+		 "-d '{\"pool\":\"tools.mcp\"}'", place_admin());
+	CHECK(program_curl(&warm.place.program, evict, text) == 0 && strstr(text, "outdated") != NULL);
+	CHECK(WITHIN_MS(10000, number(&warm.place, MCP_N_sessions_open) == 0));
+	work(&warm, "alice");
+	CHECK(created(&warm) == 3);
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* Its client does not come for as long as a session may be idle. */
 static void test_alone_over(void)
 {
-	struct place place = { .mcp = "era: legacy, idle_timeout: 1s" };
+	struct warm warm = { .mcp = "era: legacy, idle_timeout: 1s" };
 	struct mcp_options o = { .listen = NULL };
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	work(&place, "alice");
-	MUST(end(&place));
-	MUST(begin(&place));
-	CHECK(is_made(&place, 1));
-	CHECK(says(&place, "/api/pool-status", "\"waiting\":0,\"taken\":0,\"unused\":1,"));
-	CHECK(WITHIN_MS(10000, mcp_fixture_number(place.server, MCP_N_sessions_open) == 0));
-	work(&place, "alice");
-	CHECK(created(&place) == 3);
-	MUST(end(&place));
-	close_place(&place);
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
+	work(&warm, "alice");
+	MUST(end(&warm));
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, 1));
+	CHECK(tells(&warm, "/api/pool-status", "\"waiting\":0,\"taken\":0,\"unused\":1,"));
+	CHECK(WITHIN_MS(10000, number(&warm.place, MCP_N_sessions_open) == 0));
+	work(&warm, "alice");
+	CHECK(created(&warm) == 3);
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* It is used once, and held until then: the pool could not end it to make room. */
 static void test_virgin(void)
 {
-	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: virgin" };
+	struct warm warm = { .mcp = "era: legacy, isolation: tenant, sharing: virgin" };
 	struct mcp_options o = { .listen = NULL };
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	work(&place, "alice");
-	MUST(end(&place));
-	MUST(begin(&place));
-	CHECK(is_made(&place, 1) && created(&place) == 1); /* a connection */
-	work(&place, "alice");
-	CHECK(created(&place) == 2);
-	MUST(end(&place));
-	close_place(&place);
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
+	work(&warm, "alice");
+	MUST(end(&warm));
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, 1) && created(&warm) == 1); /* a connection */
+	work(&warm, "alice");
+	CHECK(created(&warm) == 2);
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* The token is that of the file, which is configured, and not in the state; it may be another one at
@@ -407,32 +373,32 @@ static void test_virgin(void)
 static void test_token(void)
 {
 	struct mcp_options o = { .listen = NULL };
-	struct place place = { .mcp = NULL };
+	struct warm warm = { .mcp = NULL };
 	struct stat about;
 	char mcp[256];
 
-	MUST(open_place(&place, &o));
+	MUST(open_warm(&warm, &o));
 	snprintf(mcp, sizeof mcp, "era: legacy, isolation: tenant, sharing: exclusive, token_file: %s",
-		 place.token);
-	place.mcp = mcp;
-	MUST(write_file(place.token, "first-secret-token\n"));
-	MUST(begin(&place));
-	work(&place, "alice");
-	MUST(end(&place));
-	CHECK(strstr(state_of(&place), "alice") != NULL && strstr(text, "secret") == NULL);
-	CHECK(stat(place.state, &about) == 0 && (about.st_mode & 07777) == 0600);
-	MUST(write_file(place.token, "second-secret-token\n"));
-	MUST(begin(&place));
-	CHECK(is_made(&place, 1) && created(&place) == 2);
-	work(&place, "alice");
-	CHECK(created(&place) == 2);
-	MUST(end(&place));
-	MUST(unlink(place.token) == 0); /* no token: nothing is made */
-	MUST(begin(&place));
-	CHECK(ask(&place, "alice", "", INITIALIZE("desk")) != 200);
-	CHECK(created(&place) == 2);
-	MUST(end(&place));
-	close_place(&place);
+		 warm.token);
+	warm.mcp = mcp;
+	MUST(write_file(warm.token, "first-secret-token\n"));
+	MUST(begin(&warm));
+	work(&warm, "alice");
+	MUST(end(&warm));
+	CHECK(strstr(state_of(&warm), "alice") != NULL && strstr(text, "secret") == NULL);
+	CHECK(stat(warm.state, &about) == 0 && (about.st_mode & 07777) == 0600);
+	MUST(write_file(warm.token, "second-secret-token\n"));
+	MUST(begin(&warm));
+	CHECK(is_made(&warm, 1) && created(&warm) == 2);
+	work(&warm, "alice");
+	CHECK(created(&warm) == 2);
+	MUST(end(&warm));
+	MUST(unlink(warm.token) == 0); /* no token: nothing is made */
+	MUST(begin(&warm));
+	CHECK(ask_as(&warm, "alice", "", BEGIN_AS("desk")) != 200);
+	CHECK(created(&warm) == 2);
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* ---- connections */
@@ -443,17 +409,16 @@ static void test_token(void)
 	"{\"kind\":\"connection\",\"uses\":3,\"pool\":\"" pool "\",\"tenant\":\"alice\"}"
 
 /* A gateway before a pool `api` of protocol http, at this port; with this state. */
-static bool begin_api(struct place *place, uint16_t port, const char *tls, const char *state)
+static bool begin_api(struct warm *warm, uint16_t port, const char *tls, const char *state)
 {
-	char pools[256], gateway[512];
+	char pools[256];
 
 	snprintf(pools, sizeof pools,
-		 "  - {name: api, protocol: http, address: \"127.0.0.1:%u\", limits: {idle_min: 0}%s}\n"
-		 "admin: {listen: \"unix:%s\"}\n", port, tls, place->admin);
-	snprintf(gateway, sizeof gateway, TENANTS "  warm_state_file: %s\n", place->state);
-	return write_file(place->state, state) &&
-	       program_start_with(&place->program, &(struct program_file){
-		       .pools = pools, .gateway = gateway,
+		 "  - {name: api, protocol: http, address: \"127.0.0.1:%u\", limits: {idle_min: 0}%s}\n",
+		 port, tls);
+	return write_file(warm->state, state) &&
+	       begin_with(warm, (struct place_options){
+		       .engine = "loops: 2", .pools = pools,
 		       .routes = "    - {match: {path: /api}, pool: api}\n" });
 }
 
@@ -461,16 +426,16 @@ static void test_connections(void)
 {
 	struct kit_origin *origin = kit_origin_open(&(struct kit_origin_options){ 0 });
 	struct mcp_options o = { .listen = NULL };
-	struct place place = { .mcp = "" };
+	struct warm warm = { .mcp = "" };
 
-	MUST(origin != NULL && open_place(&place, &o));
-	MUST(begin_api(&place, kit_origin_port(origin), "",
+	MUST(origin != NULL && open_warm(&warm, &o));
+	MUST(begin_api(&warm, kit_origin_port(origin), "",
 		       STATE(CONNECTION("api") "," CONNECTION("gone"))));
-	CHECK(is_made(&place, 1) && kit_origin_counts(origin).accepted == 1);
-	CHECK(says(&place, "/api/pool-status", "\"restored\":2,\"made\":1,\"failed\":0,\"skipped\":1,"));
-	MUST(end(&place));
+	CHECK(is_made(&warm, 1) && kit_origin_counts(origin).accepted == 1);
+	CHECK(tells(&warm, "/api/pool-status", "\"restored\":2,\"made\":1,\"failed\":0,\"skipped\":1,"));
+	MUST(end(&warm));
 	kit_origin_close(origin);
-	close_place(&place);
+	close_warm(&warm);
 }
 
 /* A server that does not answer: the end does not wait for it, and the pair is kept. */
@@ -479,53 +444,53 @@ static void test_end_while_it_is_made(void)
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct mcp_options o = { .listen = NULL };
-	struct place place = { .mcp = "" };
+	struct warm warm = { .mcp = "" };
 	socklen_t size = sizeof at;
 
 	MUST(bind(silent, (struct sockaddr *)&at, size) == 0 && listen(silent, 8) == 0 &&
 	     getsockname(silent, (struct sockaddr *)&at, &size) == 0);
-	MUST(open_place(&place, &o));
-	MUST(begin_api(&place, ntohs(at.sin_port), ", tls: {}", STATE(CONNECTION("api"))));
-	CHECK(says(&place, "/api/pool-status", "\"dialing\":1"));
-	MUST(end(&place));
-	CHECK(strstr(state_of(&place), "\"pool\":\"api\"") != NULL &&
+	MUST(open_warm(&warm, &o));
+	MUST(begin_api(&warm, ntohs(at.sin_port), ", tls: {}", STATE(CONNECTION("api"))));
+	CHECK(tells(&warm, "/api/pool-status", "\"dialing\":1"));
+	MUST(end(&warm));
+	CHECK(strstr(state_of(&warm), "\"pool\":\"api\"") != NULL &&
 	      strstr(text, "alice") != NULL);
 	close(silent);
-	close_place(&place);
+	close_warm(&warm);
 }
 
 /* ---- the file */
 
 static void test_written_meanwhile(void)
 {
-	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive",
+	struct warm warm = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive",
 			       .more = "  warm_interval: 1s\n" };
 	struct mcp_options o = { .listen = NULL };
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	work(&place, "alice");
-	CHECK(WITHIN_MS(10000, strstr(state_of(&place), "alice") != NULL));
-	MUST(end(&place));
-	close_place(&place);
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
+	work(&warm, "alice");
+	CHECK(WITHIN_MS(10000, strstr(state_of(&warm), "alice") != NULL));
+	MUST(end(&warm));
+	close_warm(&warm);
 }
 
 /* It is told, nothing is made, the gateway serves, and what is there stays. */
 static void is_not_taken(const char *content, const char *why)
 {
-	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive" };
+	struct warm warm = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive" };
 	struct mcp_options o = { .listen = NULL };
 
-	MUST(open_place(&place, &o));
-	MUST(write_file(place.state, content));
-	MUST(begin(&place));
-	CHECK(program_says(&place.program, why));
-	CHECK(strstr(place.program.said, "nothing is made ahead") != NULL);
-	work(&place, "alice");
-	CHECK(created(&place) == 1);
-	MUST(end(&place));
-	CHECK(strcmp(state_of(&place), content) == 0);
-	close_place(&place);
+	MUST(open_warm(&warm, &o));
+	MUST(write_file(warm.state, content));
+	MUST(begin(&warm));
+	CHECK(program_says(&warm.place.program, why));
+	CHECK(strstr(warm.place.program.said, "nothing is made ahead") != NULL);
+	work(&warm, "alice");
+	CHECK(created(&warm) == 1);
+	MUST(end(&warm));
+	CHECK(strcmp(state_of(&warm), content) == 0);
+	close_warm(&warm);
 }
 
 static void test_bad_files(void)
@@ -541,43 +506,43 @@ static void test_bad_files(void)
 static void test_no_place(void)
 {
 	static const char told[] = "cannot be written: No such file or directory";
-	struct place place = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive",
+	struct warm warm = { .mcp = "era: legacy, isolation: tenant, sharing: exclusive",
 			       .more = "  warm_interval: 1s\n" };
 	struct mcp_options o = { .listen = NULL };
 	const char *first;
 
-	MUST(open_place(&place, &o));
-	snprintf(place.state, sizeof place.state, "%s/none/state", place.directory);
-	MUST(begin(&place));
-	CHECK(program_says(&place.program, told));
-	CHECK(says(&place, "/api/pool-status", "\"writes\":0,\"writeFailures\":0,"
+	MUST(open_warm(&warm, &o));
+	snprintf(warm.state, sizeof warm.state, "%s/none/state", warm.directory);
+	MUST(begin(&warm));
+	CHECK(program_says(&warm.place.program, told));
+	CHECK(tells(&warm, "/api/pool-status", "\"writes\":0,\"writeFailures\":0,"
 		   "\"error\":\"No such file or directory\""));
-	work(&place, "alice");
-	CHECK(says(&place, "/metrics", "\nkolk_gateway_warm_writes_total{outcome=\"failed\"} 2\n"));
-	MUST(end(&place));
-	first = strstr(place.program.said, told);
+	work(&warm, "alice");
+	CHECK(tells(&warm, "/metrics", "\nkolk_gateway_warm_writes_total{outcome=\"failed\"} 2\n"));
+	MUST(end(&warm));
+	first = strstr(warm.place.program.said, told);
 	CHECK(first != NULL && strstr(first + 1, told) == NULL);
-	close_place(&place);
+	close_warm(&warm);
 }
 
 /* Uses age by time. Whoever is still there counts as somebody who has just come. */
 static void test_long_session(void)
 {
-	struct place place = { .mcp = "era: legacy",
+	struct warm warm = { .mcp = "era: legacy",
 			       .more = "  warm_interval: 1s\n  warm_half_life: 1s\n" };
 	struct mcp_options o = { .listen = NULL };
 
-	MUST(open_place(&place, &o));
-	MUST(begin(&place));
-	CHECK(ask(&place, "alice", "", INITIALIZE("desk")) == 200); /* and does not end it */
-	work(&place, "bob");
-	CHECK(WITHIN_MS(10000, strstr(state_of(&place), "bob") != NULL));
+	MUST(open_warm(&warm, &o));
+	MUST(begin(&warm));
+	CHECK(ask_as(&warm, "alice", "", BEGIN_AS("desk")) == 200); /* and does not end it */
+	work(&warm, "bob");
+	CHECK(WITHIN_MS(10000, strstr(state_of(&warm), "bob") != NULL));
 	CHECK(strstr(text, "alice") != NULL);
-	CHECK(WITHIN_MS(20000, strstr(state_of(&place), "bob") == NULL && text[0] != '\0'));
+	CHECK(WITHIN_MS(20000, strstr(state_of(&warm), "bob") == NULL && text[0] != '\0'));
 	CHECK(strstr(text, "alice") != NULL);
-	MUST(end(&place));
-	CHECK(strstr(state_of(&place), "alice") != NULL);
-	close_place(&place);
+	MUST(end(&warm));
+	CHECK(strstr(state_of(&warm), "alice") != NULL);
+	close_warm(&warm);
 }
 
 static const struct tap_test tests[] = {
