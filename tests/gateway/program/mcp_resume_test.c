@@ -93,8 +93,75 @@ static void test_marks(void)
 	place_close(&place);
 }
 
+/* ---- a client that does not read */
+
+enum { FLOOD_BYTES = 64 << 20, STALLED = 5 };
+
+/* Marks without end: an id each, no message. */
+static bool serve_flood(struct mcp_mock_request *request, void *unused)
+{
+	static const char mark[] = "id: 0123456789abcdef\n\n";
+	char marks[sizeof mark * 500] = "";
+	bool goes_on = true;
+
+	(void)unused;
+	if (strncmp(request->head, "GET ", 4) != 0)
+		return mcp_mock_session(request);
+	for (int i = 0; i < 500; i++)
+		memcpy(marks + (size_t)i * (sizeof mark - 1), mark, sizeof mark);
+	goes_on = kit_mock_say(request->conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+					      "Connection: close\r\n\r\n");
+	for (size_t sent = 0; goes_on && sent < FLOOD_BYTES; sent += strlen(marks))
+		goes_on = kit_mock_say(request->conn, marks);
+	return false;
+}
+
+static uint64_t bytes_of(const struct place *place)
+{
+	return kit_mock_counts(place->mock).bytes_out;
+}
+
+/* Sent so far, when it has been so much for a second; a minute at most. */
+static uint64_t stalled_at(const struct place *place)
+{
+	uint64_t bytes = bytes_of(place), before;
+
+	for (int i = 0, still = 0; i < 300 && still < STALLED; i++) {
+		before = bytes;
+		usleep(200000);
+		bytes = bytes_of(place);
+		still = bytes == before && bytes > FLOOD_BYTES / 1000 ? still + 1 : 0;
+	}
+	return bytes;
+}
+
+static void test_marks_are_bounded(void)
+{
+	struct mcp_mock server = { .serve = serve_flood };
+	struct kit_mock_options mock = { .play = mcp_mock_play, .user = &server };
+	struct place place = { .mock = kit_mock_open(&mock) };
+	char upstream[128], session[512], some[65536];
+	struct place_options o = { .upstream = upstream, .mcp = "era: legacy" };
+	uint64_t bytes;
+	int fd;
+
+	MUST(place.mock != NULL);
+	snprintf(upstream, sizeof upstream, "address: \"%s\"", kit_mock_address(place.mock));
+	MUST(place_start(&place, &o));
+	MUST(post(&place, "", INITIALIZE("2025-11-25", "")) == 200);
+	MUST(take_session(session));
+	fd = begin_request(&place, "GET /mcp", session, "");
+	MUST(client_read(fd, "\r\n\r\n", text));
+	bytes = stalled_at(&place);
+	CHECK(bytes < FLOOD_BYTES);
+	CHECK(WITHIN_MS(10000, read(fd, some, sizeof some) > 0 && bytes_of(&place) > bytes));
+	close(fd);
+	place_close(&place);
+}
+
 static const struct tap_test tests[] = {
 	{ "a stream that goes on behind its last event", test_resumed },
 	{ "what a stream says of itself is passed on", test_marks },
+	{ "a client that does not read holds up a stream of marks", test_marks_are_bounded },
 };
 TAP_TESTS(mcp_resume, tests);

@@ -49,7 +49,16 @@ static char *rename_subscription(const struct gw_mcp_call *call,
 	return text;
 }
 
-/* An event. Above the mark the server is slowed down. */
+/* Under the lock: whether its server is to be slowed down now, until its client has read on. */
+static bool must_pause(struct gw_mcp_call *call)
+{
+	bool pause = call->back != NULL && !call->paused && call->out.size >= GW_PIPE_HIGH;
+
+	call->paused |= pause;
+	return pause;
+}
+
+/* An event. */
 void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *message)
 {
 	const struct gw_mcp_message event = {
@@ -73,8 +82,7 @@ void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *m
 	call->stream = true;
 	if (!call->gone)
 		(void)!gw_mcp_write(call, &event);
-	pause = call->back != NULL && !call->paused && call->out.size >= GW_PIPE_HIGH;
-	call->paused |= pause;
+	pause = must_pause(call);
 	pthread_mutex_unlock(&call->lock);
 	if (pause)
 		kolk_mcp_pause(call->back);
@@ -223,14 +231,17 @@ static void on_head(void *user, struct kolk_mcp_call *back, const struct kolk_ht
 static void on_mark(void *user, struct kolk_mcp_call *back, const struct kolk_mcp_message *event)
 {
 	struct gw_mcp_call *call = user;
+	bool pause;
 
-	(void)back;
 	if (call->kind != GW_MCP_LISTEN || call->line != NULL || gw_mcp_fanout_has(call))
 		return;
 	pthread_mutex_lock(&call->lock);
-	if (!call->gone)
+	if (call->stream && !call->gone)
 		(void)!gw_mcp_write_mark(call, event);
+	pause = must_pause(call);
 	pthread_mutex_unlock(&call->lock);
+	if (pause)
+		kolk_mcp_pause(back);
 	gw_mcp_call_tell(call);
 }
 
