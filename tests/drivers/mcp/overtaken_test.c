@@ -14,8 +14,10 @@ struct seen {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool head_first;             /* the answer begins before anything else is done */
+	bool stalls;                 /* the second cancellation is answered when `go` says so */
 	bool read;                   /* the request has been */
 	uint32_t early, known;       /* cancellations before that, and after */
+	uint32_t go;
 	bool timed_out;
 };
 
@@ -35,6 +37,8 @@ static int cancelled(struct seen *seen, int fd)
 	(void)pthread_mutex_lock(&seen->lock);
 	*(seen->read ? &seen->known : &seen->early) += 1;
 	(void)pthread_cond_broadcast(&seen->changed);
+	if (seen->stalls && seen->read)
+		wait_until(seen, &seen->go);
 	(void)pthread_mutex_unlock(&seen->lock);
 	scripted_say(fd, "HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n");
 	return 1;
@@ -52,7 +56,7 @@ static int called(struct seen *seen, int fd)
 	else
 		wait_until(seen, &seen->early);
 	seen->read = true;
-	wait_until(seen, &seen->known);
+	wait_until(seen, seen->stalls ? &seen->go : &seen->known);
 	(void)pthread_mutex_unlock(&seen->lock);
 	return 0;
 }
@@ -76,6 +80,27 @@ static void cancel(void *user)
 	tracked_cancel(user);
 }
 
+static uint32_t leased(const struct place *place)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
+	return stats.leased;
+}
+
+/* The request and the second cancellation have each a connection, until the first of them ends: that
+ * has to be the request, long before the cancellation gives up. */
+static void check_stalled(struct seen *seen, const struct place *place)
+{
+	for (int i = 0; i < 10000 && leased(place) > 1; i++)
+		usleep(1000);
+	assert_int_equal(leased(place), 1);
+	(void)pthread_mutex_lock(&seen->lock);
+	seen->go = 1;
+	(void)pthread_cond_broadcast(&seen->changed);
+	(void)pthread_mutex_unlock(&seen->lock);
+}
+
 static void run(struct seen *seen)
 {
 	struct scripted server = { .answer = on_request, .user = seen };
@@ -97,6 +122,8 @@ static void run(struct seen *seen)
 	(void)pthread_mutex_lock(&seen->lock);
 	wait_until(seen, &seen->known);
 	(void)pthread_mutex_unlock(&seen->lock);
+	if (seen->stalls)
+		check_stalled(seen, &place);
 	place_client_close(&place, client);
 	assert_int_equal(kolk_mcp_close(place.mcp, kolk_in_ms(10000)), KOLK_OK);
 	assert_int_equal(kolk_engine_destroy(place.engine), KOLK_OK);
@@ -126,8 +153,20 @@ static void one_that_was_read_is_cancelled_once(void **state)
 	assert_int_equal(seen.known, 1);
 }
 
+/* A server that is slow to take it holds up the connection of the request no longer than before. */
+static void the_second_one_does_not_hold_the_request(void **state)
+{
+	struct seen seen = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
+			     .stalls = true };
+
+	(void)state;
+	run(&seen);
+	assert_int_equal(seen.known, 1);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(it_is_said_once_more),
 	cmocka_unit_test(one_that_was_read_is_cancelled_once),
+	cmocka_unit_test(the_second_one_does_not_hold_the_request),
 };
 CMOCKA_TESTS(mcp_overtaken, tests);

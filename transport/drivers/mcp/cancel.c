@@ -61,13 +61,17 @@ void kolk__mcp_call_noted(struct kolk_mcp_call *call)
 		(void)kolk__mcp_cancel_again(call);
 }
 
+/* The request lasts no longer than MCP_FINISH_NS for it: the second one may wait for the very
+ * connection that the request has. */
 bool kolk__mcp_cancel_again(struct kolk_mcp_call *call)
 {
-	if (!call->cancel_again)
+	if (!call->cancel_again || call->client->closing)
 		return false;
 	call->cancel_again = false;
 	call->due_ns = KOLK_FOREVER;
-	if (!tell(call))
+	if (tell(call))
+		kolk__mcp_call_due(call, kolk_in_ns(MCP_FINISH_NS));
+	else
 		kolk__mcp_post_cancel(&call->post, KOLK_E_CANCELLED);
 	return true;
 }
