@@ -59,6 +59,8 @@ static void put_message(const struct connection *c, const char *data, size_t siz
 {
 	struct ws_server *server = c->server;
 
+	if (server->asks_first)
+		put_frame(c, 0x81, asked, sizeof asked - 1);
 	if (server->fault != NULL && memmem(data, size, "trigger", 7) != NULL) {
 		put(c, server->fault, server->fault_size);
 		if (server->fault_size == 0)
@@ -224,6 +226,9 @@ static bool shake_hands(struct connection *c)
 				"Upgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n%s\r\n", accept,
 				c->server->fields != NULL ? c->server->fields :
 							    "Sec-WebSocket-Protocol: mcp\r\n");
+	if (c->server->asks_first)
+		size += (size_t)snprintf(answer + size, sizeof answer - size, "\x81%c%s",
+					 (int)sizeof asked - 1, asked);
 	put(c, answer, size);
 	return true;
 }

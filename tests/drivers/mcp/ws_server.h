@@ -19,6 +19,7 @@ struct ws_server {
 	bool fragments;           /* messages in fragments, with a ping between two */
 	bool pings;               /* a ping after each message */
 	bool asks;                /* an MCP ping after each message */
+	bool asks_first;          /* one in the same segment as 101, and before each message */
 	const void *fault;        /* sent instead of a message with "trigger" in it; empty: the
 				   * connection is cut */
 	size_t fault_size;

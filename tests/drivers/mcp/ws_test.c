@@ -162,6 +162,24 @@ static void a_server_may_ping_between_calls(void **state)
 	}
 }
 
+/* What comes together with 101 is there before its session is; the next, while that is made. */
+static void a_server_may_ping_before_its_session(void **state)
+{
+	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
+	struct ws_server server = { .asks_first = true };
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	if (!ws_place_open(&place, &server, &options))
+		return;
+	client = place_client(&place, "alice", NULL);
+	place_tool(client, "echo", "{\"nonce\":\"on\"}");
+	wait_for(&server.answered, 3);
+	place_client_close(&place, client);
+	ws_place_close(&place, &server);
+}
+
 /* And one that no client holds is pinged, which reads the server's pings, too. */
 static void an_idle_session_is_pinged(void **state)
 {
@@ -359,6 +377,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_server_may_ask),
 	cmocka_unit_test(pings_are_answered_between_calls),
 	cmocka_unit_test(a_server_may_ping_between_calls),
+	cmocka_unit_test(a_server_may_ping_before_its_session),
 	cmocka_unit_test(an_idle_session_is_pinged),
 	cmocka_unit_test(what_breaks_the_rules_ends_the_session),
 	cmocka_unit_test(what_is_too_long_is_one_calls),

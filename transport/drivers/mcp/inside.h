@@ -219,11 +219,12 @@ uint64_t kolk__mcp_next_id(struct mcp_loop *loop);
 enum kolk_err kolk__mcp_note_send(struct mcp_loop *loop, const struct mcp_session *session,
 				  char *message, struct kolk_mcp_call *call);
 void kolk__mcp_note_forget(struct kolk_mcp_call *call);
-/* Answer a request of the server: rest is what follows the id, to the end of the message. */
-void kolk__mcp_note_answer(struct mcp_loop *loop, const struct mcp_session *session,
-			   struct mcp_text id, const char *rest);
+/* Answer a request of the server that came on a pipe: rest is what follows the id, to the end of
+ * the message. */
+void kolk__mcp_note_answer(struct mcp_loop *loop, struct mcp_pipe *pipe, struct mcp_text id,
+			   const char *rest);
 /* Answer a message if it is a `ping`. */
-void kolk__mcp_note_pong(struct mcp_loop *loop, const struct mcp_session *session,
+void kolk__mcp_note_pong(struct mcp_loop *loop, struct mcp_pipe *pipe,
 			 const struct mcp_message *message);
 
 #endif

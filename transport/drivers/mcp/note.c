@@ -151,20 +151,23 @@ enum kolk_err kolk_mcp_reply(struct kolk_mcp_call *call, const void *id, size_t 
 	return err == KOLK_PENDING ? KOLK_OK : err;
 }
 
-void kolk__mcp_note_answer(struct mcp_loop *loop, const struct mcp_session *session,
-			   struct mcp_text id, const char *rest)
+void kolk__mcp_note_answer(struct mcp_loop *loop, struct mcp_pipe *pipe, struct mcp_text id,
+			   const char *rest)
 {
 	char *text = malloc(id.size + strlen(rest) + 32);
 
 	if (text == NULL)
 		return;
 	(void)stpcpy(put(stpcpy(text, "{\"jsonrpc\":\"2.0\",\"id\":"), id.data, id.size), rest);
-	(void)kolk__mcp_note_send(loop, session, text, NULL);
+	if (pipe->session != NULL)
+		(void)kolk__mcp_note_send(loop, pipe->session, text, NULL);
+	else /* a WebSocket's server did not wait for initialize */
+		(void)kolk__mcp_pipe_send(pipe, text);
 }
 
-void kolk__mcp_note_pong(struct mcp_loop *loop, const struct mcp_session *session,
+void kolk__mcp_note_pong(struct mcp_loop *loop, struct mcp_pipe *pipe,
 			 const struct mcp_message *message)
 {
 	if (mcp_text_is(message->method, "ping") && message->id.size > 0)
-		kolk__mcp_note_answer(loop, session, message->id, ",\"result\":{}}");
+		kolk__mcp_note_answer(loop, pipe, message->id, ",\"result\":{}}");
 }

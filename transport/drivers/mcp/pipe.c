@@ -180,7 +180,8 @@ enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
 	free(message);
 	if (err != KOLK_OK)
 		return err;
-	kolk__mcp_pipe_send_next(pipe);
+	if (pipe->session != NULL) /* else it is sent with what makes one */
+		kolk__mcp_pipe_send_next(pipe);
 	return KOLK_PENDING;
 }
 

@@ -92,7 +92,8 @@ void kolk__mcp_pipe_take(struct mcp_pipe *pipe, struct mcp_loop *loop);
 bool kolk__mcp_pipe_is_dead(const struct mcp_pipe *pipe);
 /* No call is on it: the session's lease is released, or discarded, when it is quiet. */
 void kolk__mcp_pipe_return(struct mcp_pipe *pipe, const struct kolk_lease *lease, bool again);
-/* Send a message (malloc'd, taken over). KOLK_PENDING, or an error: it is freed. */
+/* Send a message (malloc'd, taken over), as soon as there is a session, or one is made.
+ * KOLK_PENDING, or an error: it is freed. */
 enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message);
 /* Send a call, and expect its answer. */
 void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call);

@@ -90,7 +90,7 @@ void kolk__mcp_pipe_message(void *user, const struct mcp_message *message)
 	}
 	call = call_for(pipe, message);
 	if (call == NULL) { /* late, or no call hears it */
-		kolk__mcp_note_pong(pipe->loop, pipe->session, message);
+		kolk__mcp_note_pong(pipe->loop, pipe, message);
 		return;
 	}
 	if (message->method.size == 0)

@@ -26,7 +26,7 @@ static void end_one(struct mcp_pipe *pipe, const struct kolk__mcp_message *found
 		return; /* a notification */
 	message.id = (struct mcp_text){ id->text, id->text_size };
 	if (found->kind == MCP_REQUEST) /* the server waits for its answer */
-		kolk__mcp_note_answer(pipe->loop, pipe->session, message.id, error);
+		kolk__mcp_note_answer(pipe->loop, pipe, message.id, error);
 	else
 		kolk__mcp_pipe_message(pipe, &message);
 }

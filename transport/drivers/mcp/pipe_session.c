@@ -55,6 +55,8 @@ static void on_message(void *user, const struct mcp_message *message)
 	char *text;
 
 	/* Some servers say something before. */
+	if (message->method.size > 0)
+		kolk__mcp_note_pong(task->loop, task->session->pipe, message);
 	if (message->method.size > 0 || task->answered ||
 	    !kolk__mcp_is_answer_to(message, task->id))
 		return;
@@ -165,7 +167,7 @@ static void on_other(void *user, const struct mcp_message *message)
 {
 	const struct task *task = user;
 
-	kolk__mcp_note_pong(task->loop, task->session, message); /* no call hears it */
+	kolk__mcp_note_pong(task->loop, task->session->pipe, message); /* no call hears it */
 }
 
 static void on_pinged(void *user, enum kolk_err err)

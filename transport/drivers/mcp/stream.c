@@ -53,7 +53,7 @@ static void answer_ping(void *user, const struct mcp_message *message)
 {
 	const struct mcp_stream *stream = user;
 
-	kolk__mcp_note_pong(stream->home, stream->pipe->session, message);
+	kolk__mcp_note_pong(stream->home, stream->pipe, message);
 }
 
 static bool enqueue(struct mcp_stream *stream, struct mcp_event *event)
