@@ -68,9 +68,10 @@ void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns)
 		set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
 }
 
-/* What is accepted inherits all of this. A time of its own for each would be a system call for each;
- * some sixteen that come one after the other, and what is queued with them, share one. The queues of
- * the kernel hold a thousand, and of PROBES one is enough. The hash is another one than spread's. */
+/* What is accepted inherits all of this. A time of its own for each would be a system call for
+ * each; some sixteen that come one after the other, and what is queued with them, share one. The
+ * queues of the kernel hold a thousand, and of PROBES one is enough. The hash is another one than
+ * spread's. */
 void kolk__sock_vary(int listening, int accepted, uint32_t seconds)
 {
 	if (seconds > 1 && ((uint32_t)accepted * 2246822519u) >> 28 == 0)
