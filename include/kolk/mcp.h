@@ -94,8 +94,9 @@ enum kolk_mcp_sharing {
 	 * (limits, idle time-out): the client is lost then (kolk_mcp_result.lost). With others it
 	 * is held until the client is closed, and serves another client then. */
 	KOLK_MCP_BOUND = 0,
-	/* The same, but the session was used by no other client before, and is ended with its
-	 * client: idle_min of them are kept ready. */
+	/* The same, but no other client sent anything on the session before, and it is ended with
+	 * its client: idle_min of them are kept ready. A client that asked for initialize alone
+	 * leaves it to the next one, but with isolation session. */
 	KOLK_MCP_VIRGIN,
 	/* A session for each call, which serves no other one at that time: for servers that keep
 	 * nothing between two calls. */

@@ -194,6 +194,42 @@ static void a_virgin_is_used_by_one_client(void **state)
 	place_close(&place);
 }
 
+/* One that only asked what its server is leaves it to the next client; not where each has a key of
+ * its own, by which no other would find it. */
+static void a_virgin_that_was_told_nothing_is_one(void **state)
+{
+	static const uint32_t isolations[] = { KOLK_MCP_ISOLATION_TENANT,
+					       KOLK_MCP_ISOLATION_SESSION };
+	static const char *const owners[] = { "{\"owner\":\"a\"}", "{\"owner\":\"b\"}" };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	for (int own = 0; own < 2; own++) {
+		struct place_options options = { .mcp.sharing = KOLK_MCP_VIRGIN,
+						 .mcp.isolation = isolations[own] };
+
+		place_open(&place, &options);
+		client = place_client(&place, "alice", own ? "first" : NULL);
+		result = place_call(client, "initialize", NULL);
+		assert_int_equal(result.err, KOLK_OK);
+		kolk_mcp_result_free(&result);
+		place_client_close(&place, client);
+		if (own)
+			place_wait_for(&place, MCP_N_sessions_deleted, 1);
+		for (int i = 1; i <= 2; i++) {
+			client = place_client(&place, "alice", own ? "next" : NULL);
+			place_tool(client, "counter", owners[i - 1]);
+			place_client_close(&place, client);
+			place_wait_for(&place, MCP_N_sessions_deleted, (uint64_t)(own + i));
+			assert_int_equal(place_number(&place, MCP_N_sessions_created), own + i);
+		}
+		assert_int_equal(place_stats(&place).virgin_hits, own ? 0 : 1);
+		place_close(&place);
+	}
+}
+
 /* ---- loss */
 
 static void a_lost_session_is_made_again(void **state)
@@ -456,6 +492,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(each_bound_client_has_its_own),
 	cmocka_unit_test(tenants_do_not_meet),
 	cmocka_unit_test(a_virgin_is_used_by_one_client),
+	cmocka_unit_test(a_virgin_that_was_told_nothing_is_one),
 	cmocka_unit_test(a_lost_session_is_made_again),
 	cmocka_unit_test(what_a_bound_client_lost_is_told),
 	cmocka_unit_test(an_evicted_client_is_lost),

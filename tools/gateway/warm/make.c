@@ -4,8 +4,9 @@
  *
  * A session is made by a client as the tenant's own would be, whose only request is initialize, and
  * is left behind when that client closes. A session that one client has alone would end with it: then
- * the client is kept for that one (ahead.c). Where neither can be (a session that is used once), it is
- * a connection. What the configuration in force does not lead to is not made.
+ * the client is kept for that one (ahead.c). Where neither can be, it is a connection: a client of a
+ * virgin session that it has alone holds it, and the pool could not end it to make room. What the
+ * configuration in force does not lead to is not made.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -145,14 +146,15 @@ static void make_session(struct gw_warm_job *job, struct gw_mcp_pool *pool, stru
 	finish(job, GW_WARM_FAILED);
 }
 
-/* Whether a session that was made serves a client: left in the pool, or kept for it. One that is used
- * once is held by its client, and the pool could not end it to make room. */
+/* Whether a session that was made serves a client: left in the pool, or kept for it. */
 static bool serves(const struct gw_mcp_pool *pool, enum gw_warm_kind kind)
 {
+	const bool alone = pool->options.isolation == KOLK_MCP_ISOLATION_SESSION;
+
 	if (kind == GW_WARM_CALL)
-		return !pool->calls_alone;
+		return !(pool->calls_alone && alone);
 	return kind == GW_WARM_SESSION && pool->sessions != NULL &&
-	       pool->options.sharing != KOLK_MCP_VIRGIN;
+	       !(pool->options.sharing == KOLK_MCP_VIRGIN && alone);
 }
 
 static void make_of_mcp(struct gw_warm_job *job, struct gw_mcp_pool *pool)

@@ -400,13 +400,14 @@ void kolk__mcp_call_post(struct kolk_mcp_call *call, struct mcp_post_options *op
 
 void kolk__mcp_call_send(struct kolk_mcp_call *call)
 {
-	const struct mcp_session *session = call->hold->session;
+	struct mcp_session *session = call->hold->session;
 	struct mcp_post_options options = { .method = call->listen ? "GET" : "POST",
 					    .session = session,
 					    .body = call->body,
 					    .body_size = call->body_size,
 					    .last_event_id = call->last_event_id };
 
+	session->told |= !call->initialize;
 	if (!call->initialize && session->pipe != NULL) {
 		call->state = MCP_SENT;
 		call->sent_ns = kolk_loop_now(call->client->loop->loop);

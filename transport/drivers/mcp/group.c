@@ -12,7 +12,8 @@
  *   MULTIPLEXED  a group for the clients of an identity on a loop; several leases
  *   BOUND, VIRGIN  a group for each client, single. The lease is kept until the client is closed,
  *                but for BOUND clients with isolation `session`: their key is theirs alone, so no
- *                other gets the session meanwhile
+ *                other gets the session meanwhile. A session of VIRGIN on which its client has sent
+ *                nothing (initialize is answered from here) is another one's
  */
 #include <stdlib.h>
 
@@ -73,10 +74,16 @@ static void hold_free(struct mcp_hold *hold)
 		free(hold);
 }
 
+/* Of VIRGIN, and not one any more. */
+static bool is_spent(const struct mcp_group *group, const struct mcp_session *session)
+{
+	return options_of(group)->sharing == KOLK_MCP_VIRGIN && session->told;
+}
+
 /* Give it back: to be used again, or to be ended. */
 static void hold_return(struct mcp_hold *hold, bool again)
 {
-	again = again && !hold->session->lost;
+	again = again && !hold->session->lost && !is_spent(hold->group, hold->session);
 	if (hold->session->pipe != NULL)
 		kolk__mcp_pipe_return(hold->session->pipe, &hold->lease, again);
 	else if (again)
@@ -136,8 +143,7 @@ static void set_lost(struct mcp_group *group)
 /* The first session of a client must be one that it may have. */
 static bool may_have(const struct mcp_group *group, const struct mcp_session *session)
 {
-	return session->identity == group->identity &&
-	       !(options_of(group)->sharing == KOLK_MCP_VIRGIN && session->used);
+	return session->identity == group->identity && !is_spent(group, session);
 }
 
 /* Whether a session of VIRGIN was ready before it was asked for. */
@@ -376,10 +382,11 @@ void kolk__mcp_group_leave(struct kolk_mcp_call *call)
 	run(group);
 }
 
-/* A session that no other client may use ends with its client. */
+/* A session that no other client may use, or find by its key, ends with its client. */
 void kolk__mcp_group_close(struct mcp_group *group)
 {
-	bool again = !is_alone(group) && options_of(group)->sharing != KOLK_MCP_VIRGIN;
+	bool again = !group->single ||
+		     options_of(group)->isolation != KOLK_MCP_ISOLATION_SESSION;
 
 	group->closing = true;
 	acquire_cancel(group);

@@ -145,7 +145,7 @@ struct mcp_identity {
 	char text[];
 };
 
-/* The resource. Its fields but `lost` and `used` are constant once it is made. */
+/* The resource. Its fields but `lost`, `used` and `told` are constant once it is made. */
 struct mcp_session {
 	struct mcp_identity *identity;
 	char *id;                     /* Mcp-Session-Id; NULL = the server gave none */
@@ -153,7 +153,7 @@ struct mcp_session {
 	char *initialize;             /* the result of initialize, JSON */
 	size_t initialize_size;
 	bool lost;                    /* the server does not know it any more */
-	bool used;                    /* leased before */
+	bool used, told;              /* leased before; a client has sent something on it */
 	struct mcp_pipe *pipe;        /* of transports with pipes */
 	char *endpoint;               /* HTTP+SSE: the target of POST */
 	struct kolk_resource_op *ending; /* HTTP+SSE: its end */

@@ -115,7 +115,7 @@ static enum kolk_err add_sessions(struct kolk_mcp *mcp)
 	pool.pool_connections_max = o->pool_sessions_max;
 	pool.idle_min = is_alone(o) || o->idle_min == 0 ? KOLK_NONE : o->idle_min;
 	pool.waiters_max = o->waiters_max;
-	pool.uses_max = o->sharing == KOLK_MCP_VIRGIN ? 1 : KOLK_UNLIMITED;
+	pool.uses_max = KOLK_UNLIMITED;
 	pool.idle_timeout_ns = o->idle_timeout_ns;
 	pool.lifetime_ns = o->lifetime_ns;
 	pool.acquire_timeout_ns = o->acquire_timeout_ns;
