@@ -99,8 +99,7 @@ int32_t kolk__sock_connect(const struct kolk_op *op); /* 0 or -errno; does not b
 uint32_t kolk__fd_generation(int fd); /* changes when a number is closed */
 /* How TCP sockets of ours are; what a listening one accepts is like it. */
 void kolk__sock_tune(int fd, uint64_t keepalive_ns, uint64_t unacked_ns);
-/* The keep-alive time of what it accepts, at most so long, changes now and then; 0 = there is
- * none. */
+/* The keep-alive time of what it accepts changes now and then, up to so long; 0 = it has none. */
 void kolk__sock_vary(int listening, int accepted, uint32_t seconds);
 
 /* listen_linux.c */
