@@ -6,9 +6,15 @@
 
 #include "core/base/assert.h"
 
-static uint16_t tag_of(uint32_t hash)
+/* The bits that number buckets last. */
+static uint8_t tag_of(uint32_t hash)
 {
-	return (uint16_t)(hash >> 16);
+	return (uint8_t)(hash >> 24);
+}
+
+static struct kolk__hash_node *first_chained(const struct kolk__hash_bucket *bucket)
+{
+	return bucket->chained ? bucket->item[KOLK__HASH_LAST]->next : NULL;
 }
 
 /* Where an item of this hash is, or would be: in one place, also while the table grows. */
@@ -25,15 +31,16 @@ struct kolk__hash_node *kolk__hash_find(const struct kolk__hash_table *table, ui
 					kolk__hash_equal_fn *equal, const void *what)
 {
 	const struct kolk__hash_bucket *bucket;
+	struct kolk__hash_node *node;
 
 	if (table->size == 0)
 		return NULL;
 	bucket = bucket_of(table, hash);
 	for (int i = 0; i < KOLK__HASH_WAYS; i++)
-		if (bucket->item[i] != NULL && bucket->tag[i] == tag_of(hash) &&
+		if (bucket->tag[i] == tag_of(hash) && bucket->item[i] != NULL &&
 		    equal(bucket->item[i], what))
 			return bucket->item[i];
-	for (struct kolk__hash_node *node = bucket->more; node != NULL; node = node->next)
+	for (node = first_chained(bucket); node != NULL; node = node->next)
 		if (node->hash == hash && equal(node, what))
 			return node;
 	return NULL;
@@ -46,34 +53,51 @@ static void put(struct kolk__hash_bucket *bucket, struct kolk__hash_node *node)
 	while (i < KOLK__HASH_WAYS && bucket->item[i] != NULL)
 		i++;
 	if (i == KOLK__HASH_WAYS) {
-		node->next = bucket->more;
-		bucket->more = node;
+		node->next = first_chained(bucket);
+		bucket->item[KOLK__HASH_LAST]->next = node;
+		bucket->chained = true;
 		return;
 	}
 	bucket->item[i] = node;
 	bucket->tag[i] = tag_of(node->hash);
 }
 
+/* The first that is chained gets this way, whose item goes. */
+static void fill(struct kolk__hash_bucket *bucket, int way)
+{
+	struct kolk__hash_node *first = first_chained(bucket);
+
+	if (way != KOLK__HASH_LAST)
+		bucket->item[KOLK__HASH_LAST]->next = first->next;
+	bucket->item[way] = first;
+	bucket->tag[way] = tag_of(first->hash);
+	bucket->chained = bucket->item[KOLK__HASH_LAST]->next != NULL;
+}
+
+static void remove_chained(struct kolk__hash_bucket *bucket, const struct kolk__hash_node *node)
+{
+	struct kolk__hash_node **link = &bucket->item[KOLK__HASH_LAST]->next;
+
+	while (*link != node)
+		link = &(*link)->next;
+	*link = node->next;
+	bucket->chained = bucket->item[KOLK__HASH_LAST]->next != NULL;
+}
+
 void kolk__hash_remove(struct kolk__hash_table *table, struct kolk__hash_node *node)
 {
 	struct kolk__hash_bucket *bucket = bucket_of(table, node->hash);
-	struct kolk__hash_node **link = &bucket->more;
 	int i = 0;
 
 	table->count--;
 	while (i < KOLK__HASH_WAYS && bucket->item[i] != node)
 		i++;
-	if (i == KOLK__HASH_WAYS) {
-		while (*link != node)
-			link = &(*link)->next;
-		*link = node->next;
-		return;
-	}
-	bucket->item[i] = bucket->more;
-	if (bucket->more != NULL) {
-		bucket->tag[i] = tag_of(bucket->more->hash);
-		bucket->more = bucket->more->next;
-	}
+	if (i == KOLK__HASH_WAYS)
+		remove_chained(bucket, node);
+	else if (bucket->chained)
+		fill(bucket, i);
+	else
+		bucket->item[i] = NULL;
 }
 
 /* ---- growth */
@@ -85,13 +109,13 @@ static size_t bytes_of(uint32_t size)
 
 static void move_bucket(struct kolk__hash_table *table, struct kolk__hash_bucket *from)
 {
-	struct kolk__hash_node *next;
+	struct kolk__hash_node *node = first_chained(from), *next; /* put may change it */
 
 	for (int i = 0; i < KOLK__HASH_WAYS; i++)
 		if (from->item[i] != NULL)
 			put(&table->buckets[from->item[i]->hash & (table->size - 1)],
 			    from->item[i]);
-	for (struct kolk__hash_node *node = from->more; node != NULL; node = next) {
+	for (; node != NULL; node = next) {
 		next = node->next;
 		put(&table->buckets[node->hash & (table->size - 1)], node);
 	}
@@ -172,7 +196,7 @@ static void visit_bucket(const struct kolk__hash_bucket *bucket, kolk__hash_visi
 	for (int i = 0; i < KOLK__HASH_WAYS; i++)
 		if (bucket->item[i] != NULL)
 			visit(bucket->item[i], user);
-	for (struct kolk__hash_node *node = bucket->more, *next; node != NULL; node = next) {
+	for (struct kolk__hash_node *node = first_chained(bucket), *next; node != NULL; node = next) {
 		next = node->next; /* visit may remove the node, and use its memory for something else */
 		visit(node, user);
 	}

@@ -93,7 +93,48 @@ static void growth_is_incremental(void **state)
 			kolk_sys_linux()->deallocate(NULL, outgrown, size);
 		}
 	}
-	assert_int_equal(growths, 14); /* 1, 2, 4, ... 8 192 buckets: three items each at most */
+	assert_int_equal(growths, 13); /* 1, 2, 4, ... 4 096 buckets: five items each at most */
+	kolk__hash_free(&table, kolk_sys_linux());
+}
+
+/* As a keyed hash is: at random. */
+static uint32_t scattered(uint32_t number)
+{
+	uint64_t z = (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return (uint32_t)(z ^ z >> 31);
+}
+
+static uint32_t ways_taken(const struct kolk__hash_table *table)
+{
+	uint32_t taken = 0;
+
+	for (uint32_t i = 0; i < table->size; i++)
+		for (int way = 0; way < KOLK__HASH_WAYS; way++)
+			taken += table->buckets[i].item[way] != NULL;
+	return taken;
+}
+
+/* The buckets of an item, when the table has just begun to grow, and how many items have no way of
+ * their own just before. */
+static void an_item_takes_few_bytes(void **state)
+{
+	struct kolk__hash_table table = { 0 };
+	size_t size, outgrown;
+
+	(void)state;
+	for (uint32_t i = 0; i < ITEMS; i++) {
+		if (i >= 640 && i == table.size * KOLK__HASH_LOAD)
+			assert_in_range(i - ways_taken(&table), i / 100, i / 15);
+		add(&table, i, scattered(i));
+		kolk_sys_linux()->deallocate(NULL, kolk__hash_take_outgrown(&table, &outgrown),
+					     outgrown);
+		size = table.size + (table.old != NULL ? table.size / 2 : 0);
+		if (i >= 64)
+			assert_in_range(size * sizeof table.buckets[0] / i, 12, 39);
+	}
 	kolk__hash_free(&table, kolk_sys_linux());
 }
 
@@ -171,6 +212,7 @@ static void a_visit_may_remove(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(items_are_found_while_it_grows),
 	cmocka_unit_test(growth_is_incremental),
+	cmocka_unit_test(an_item_takes_few_bytes),
 	cmocka_unit_test(equal_hashes_are_chained),
 	cmocka_unit_test(a_scan_sees_all_once_while_the_table_grows),
 	cmocka_unit_test(a_visit_may_remove),
