@@ -151,7 +151,7 @@ static const char *check_permit_queue(struct kolk_key *key, struct audit *audit)
 	KOLK__HELD(&key->lock);
 	kolk__take_lock(engine, &engine->accounting);
 	stands = kolk__own(&key->permit_queue) != NULL;
-	counted = stands && kolk__own(&kolk__own(&key->permit_queue)->count) > 0;
+	counted = stands && kolk__own(&kolk__own(&key->permit_queue)->keys.count) > 0;
 	kolk__give_lock(engine, &engine->accounting);
 	LAW(stands == counted, "a key is in a permit queue that counts it");
 	audit->queued += stands;

@@ -72,7 +72,7 @@ static void grant_engine_permits(struct kolk_engine *engine, struct kolk__total 
  * tenant's or pool's by now: its keys get a try that they did not need. */
 static void grant_permits(struct kolk_engine *engine, struct kolk__permit_queue *queue)
 {
-	uint32_t tries = kolk__load_relaxed(&queue->count);
+	uint32_t tries = kolk__load_relaxed(&queue->keys.count);
 	struct kolk__requester who;
 	const struct kolk__permit_queue *next;
 	bool any, over = false;
@@ -121,7 +121,7 @@ static enum kolk__denied denied_now(const struct kolk_key *key,
 	const struct kolk_pool *pool = kolk__own(&key->pool);
 
 	KOLK__HELD(&engine->accounting);
-	switch (queue->kind) {
+	switch (queue->keys.kind) {
 	case KOLK__QUEUE_TENANT:
 		return kolk__own(&account->open) >= kolk__tenant_limit(engine, account->tenant) ?
 			       KOLK__TENANT_FULL : KOLK__GRANTED;

@@ -7,8 +7,8 @@
 /* Which links of a connection. */
 static uint32_t circle_of(const struct kolk__limit *limit)
 {
-	KOLK__ASSERT(limit->queue.kind != KOLK__QUEUE_ENGINE);
-	return limit->queue.kind == KOLK__QUEUE_POOL;
+	KOLK__ASSERT(limit->queue.keys.kind != KOLK__QUEUE_ENGINE);
+	return limit->queue.keys.kind == KOLK__QUEUE_POOL;
 }
 
 void kolk__member_add(struct kolk_engine *engine, struct kolk__limit *limit, uint32_t index)

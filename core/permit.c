@@ -36,7 +36,7 @@ static enum kolk__denied denied_by(const struct kolk_key *key, bool for_caller)
 
 	KOLK__HELD(&engine->accounting);
 	if (!fits(kolk__own(&account->open), kolk__tenant_limit(engine, account->tenant),
-		  for_caller ? 0 : kolk__own(&account->limit.queue.count)))
+		  for_caller ? 0 : kolk__own(&account->limit.queue.keys.count)))
 		return KOLK__TENANT_FULL;
 	if (!fits(kolk__own(&pool->open), kolk__setting(pool, pool_connections_max), reserve))
 		return KOLK__POOL_FULL;

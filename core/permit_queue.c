@@ -30,7 +30,7 @@
 
 void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit_queue_kind kind)
 {
-	*queue = (struct kolk__permit_queue){ .kind = kind };
+	*queue = (struct kolk__permit_queue){ .keys.kind = kind };
 }
 
 static struct kolk__account *account_of(struct kolk__permit_queue *queue)
@@ -44,7 +44,7 @@ static void queue_heap_add(struct kolk_engine *engine, struct kolk__permit_queue
 	uint64_t sequence = ++engine->sequence;
 
 	KOLK__HELD(&engine->accounting);
-	if (queue->kind == KOLK__QUEUE_ENGINE)
+	if (queue->keys.kind == KOLK__QUEUE_ENGINE)
 		kolk__heap_push(&account_of(queue)->total->engine_queues, &queue->heap_node,
 				(uint64_t)kolk__share(account_of(queue), 0) << 32 |
 					(uint32_t)sequence);
@@ -55,7 +55,7 @@ static void queue_heap_add(struct kolk_engine *engine, struct kolk__permit_queue
 static void queue_heap_remove(struct kolk_engine *engine, struct kolk__permit_queue *queue)
 {
 	KOLK__HELD(&engine->accounting);
-	kolk__heap_remove(queue->kind == KOLK__QUEUE_ENGINE ?
+	kolk__heap_remove(queue->keys.kind == KOLK__QUEUE_ENGINE ?
 				  &account_of(queue)->total->engine_queues : &engine->limit_queues,
 			  &queue->heap_node);
 }
@@ -63,19 +63,18 @@ static void queue_heap_remove(struct kolk_engine *engine, struct kolk__permit_qu
 void kolk__share_changed(struct kolk_engine *engine, struct kolk__account *account)
 {
 	KOLK__HELD(&engine->accounting);
-	if (kolk__own(&account->engine_queue.count) == 0)
+	if (kolk__own(&account->engine_queue.keys.count) == 0)
 		return;
 	queue_heap_remove(engine, &account->engine_queue);
 	queue_heap_add(engine, &account->engine_queue);
 }
 
 /* kolk__permits_grant loads the counts first, without the lock. */
-static void queue_count(struct kolk_engine *engine, struct kolk__permit_queue *queue, uint32_t one)
+static void queued_count(struct kolk_engine *engine, struct kolk__permit_queue *queue, uint32_t one)
 {
 	KOLK__HELD(&engine->accounting);
-	kolk__own_add(&queue->count, one);
 	kolk__own_add(&engine->queued_keys, one);
-	if (queue->kind == KOLK__QUEUE_ENGINE)
+	if (queue->keys.kind == KOLK__QUEUE_ENGINE)
 		kolk__own_add(&account_of(queue)->total->engine_queued_keys, one);
 }
 
@@ -89,9 +88,9 @@ void kolk__permit_queue_push(struct kolk_engine *engine, struct kolk__permit_que
 	kolk__store_relaxed(&key->permit_queue, queue);
 	kolk__heap_push(&queue->keys, &key->queue_node,
 			key->keep_sequence ? key->queue_node.due_ns : ++engine->sequence);
-	if (kolk__own(&queue->count) == 0)
+	if (kolk__own(&queue->keys.count) == 1)
 		queue_heap_add(engine, queue);
-	queue_count(engine, queue, 1);
+	queued_count(engine, queue, 1);
 }
 
 struct kolk_key *kolk__permit_queue_first(const struct kolk__permit_queue *queue)
@@ -109,8 +108,8 @@ void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key)
 	if (queue == NULL)
 		return;
 	kolk__heap_remove(&queue->keys, &key->queue_node);
-	queue_count(engine, queue, UINT32_MAX); /* minus one */
-	if (kolk__own(&queue->count) == 0)
+	queued_count(engine, queue, UINT32_MAX); /* minus one */
+	if (kolk__own(&queue->keys.count) == 0)
 		queue_heap_remove(engine, queue);
 	kolk__store_relaxed(&key->permit_queue, NULL);
 	if (kolk__own(&engine->queued_keys) == 0)

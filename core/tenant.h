@@ -47,10 +47,8 @@ enum kolk__permit_queue_kind {
 };
 
 struct kolk__permit_queue { /* under accounting */
-	struct kolk__heap keys;   /* by sequence */
-	kolk__atomic_u32 count;
-	uint32_t kind;            /* constant: enum kolk__permit_queue_kind */
-	/* while count > 0: in engine.engine_queues or .limit_queues */
+	struct kolk__heap keys;   /* by sequence; kind: constant, enum kolk__permit_queue_kind */
+	/* while there are keys: in engine.engine_queues or .limit_queues */
 	struct kolk__timer heap_node;
 };
 
@@ -114,7 +112,7 @@ struct kolk__tenant {
 	 * R: anyone. */
 	KOLK__ATOMIC(kolk__atomic_u64 *) refused;
 };
-_Static_assert(sizeof(struct kolk__tenant) <= 288, "as many as keys, if each has its own");
+_Static_assert(sizeof(struct kolk__tenant) <= 272, "as many as keys, if each has its own");
 
 /* NULL = no key of it needed it. Under tenants.lock, but for KOLK__CONNECTIONS. */
 static inline struct kolk__account *kolk__tenant_account(struct kolk__tenant *tenant, int class)

@@ -29,8 +29,8 @@ static bool is_wanted(const struct kolk__requester *who)
 		return total->members.evictions + total->to_reclaim < kolk__own(&total->engine_queued_keys);
 	if (who->denied == KOLK__TENANT_FULL)
 		return who->account->limit.members.evictions <
-		       kolk__own(&who->account->limit.queue.count);
-	return who->pool->limit.members.evictions < kolk__own(&who->pool->limit.queue.count);
+		       kolk__own(&who->account->limit.queue.keys.count);
+	return who->pool->limit.members.evictions < kolk__own(&who->pool->limit.queue.keys.count);
 }
 
 /* Does a connection of this key, when it closes, free what was denied? Its permits go to its own

@@ -79,8 +79,9 @@ static void sink(struct kolk__heap *heap, struct kolk__timer *timer)
 void kolk__heap_push(struct kolk__heap *heap, struct kolk__timer *timer, uint64_t due_ns)
 {
 	struct kolk__timer *parent;
-	struct kolk__timer **link = link_of(heap, ++heap->count, &parent);
+	struct kolk__timer **link = link_of(heap, kolk__own(&heap->count) + 1, &parent);
 
+	kolk__own_add(&heap->count, 1);
 	*link = timer;
 	*timer = (struct kolk__timer){ .due_ns = due_ns, .parent = parent != NULL ? parent : timer };
 	rise(heap, timer);
@@ -90,9 +91,10 @@ void kolk__heap_push(struct kolk__heap *heap, struct kolk__timer *timer, uint64_
 void kolk__heap_remove(struct kolk__heap *heap, struct kolk__timer *timer)
 {
 	struct kolk__timer *parent;
-	struct kolk__timer **link = link_of(heap, heap->count--, &parent);
+	struct kolk__timer **link = link_of(heap, kolk__own(&heap->count), &parent);
 	struct kolk__timer *last = *link;
 
+	kolk__own_sub(&heap->count, 1);
 	*link = NULL;
 	if (last != timer) {
 		link_from_above(heap, timer, last);

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/atomic.h"
+
 struct kolk__timer {
 	uint64_t due_ns;
 	struct kolk__timer *left, *right; /* due no earlier */
@@ -26,7 +28,8 @@ struct kolk__timer {
 
 struct kolk__heap {
 	struct kolk__timer *root;
-	uint32_t count;
+	kolk__atomic_u32 count; /* W: as above. R: anyone (relaxed: a hint) */
+	uint32_t kind;          /* the owner's: what is in it */
 };
 
 static inline bool kolk__timer_is_armed(const struct kolk__timer *timer)
