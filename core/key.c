@@ -48,7 +48,6 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	/* The pool first: who sees the id sees the pool (walk.c, walk_begin_key). */
 	kolk__store_release(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
-	kolk__store_relaxed(&key->tenant, tenant);
 	kolk__store_relaxed(&key->account, kolk__tenant_account(tenant, pool->account_class));
 	key->notify_acquired = kolk__event_wanted(engine, KOLK_EVENT_ACQUIRED);
 	/* With an event for every lease, or counts of idle connections, it sees no clock, and so
@@ -136,7 +135,7 @@ static void free_parts(struct kolk_key *key)
 
 static struct kolk__lru *lru_of(const struct kolk_key *key, int which)
 {
-	return which == 0 ? &key->engine->lru : &kolk__own(&key->tenant)->lru;
+	return which == 0 ? &key->engine->lru : &kolk__tenant_of(key)->lru;
 }
 
 void kolk__key_lru_add(struct kolk_key *key)
@@ -212,7 +211,7 @@ void kolk__key_recycle(struct kolk_key *key)
 	kolk__permit_queue_remove(engine, key); /* a pool that is closed does not ask its keys */
 	kolk__key_lru_remove(key);
 	kolk__give_lock(engine, &engine->accounting);
-	kolk__tenant_key_remove(engine, kolk__own(&key->tenant));
+	kolk__tenant_key_remove(engine, kolk__tenant_of(key));
 	kolk__sub_acq_rel(&engine->key_count, 1);
 	kolk__take_lock(engine, &engine->accounting);
 	key->list_next = engine->free_keys;

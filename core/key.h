@@ -59,8 +59,8 @@ struct kolk_key {
 	uint32_t dial_ewma_us;     /* under lock: see lease_ewma_us */
 	uint8_t *identity;         /* canonical bytes (identity.h) */
 
-	/* ---- the slow paths: under lock */
-	struct kolk__lock lock __attribute__((aligned(KOLK_CACHE_LINE)));
+	/* ---- the slow paths: under lock; from the second cache line on */
+	struct kolk__lock lock;
 	kolk__atomic_u32 waiting;  /* length of the queue; relaxed readers: stats */
 	struct kolk__waiter *first, *last;
 	struct kolk__waiter *fail_last; /* those up to here end with fail_err; NULL = none do */
@@ -122,8 +122,7 @@ struct kolk_key {
 
 	/* ---- where it stands */
 	/* Constant between open and recycle (relaxed: victim searches). */
-	KOLK__ATOMIC(struct kolk__tenant *) tenant;
-	KOLK__ATOMIC(struct kolk__account *) account; /* the tenant's, by the pool's class */
+	KOLK__ATOMIC(struct kolk__account *) account; /* its tenant's, by the pool's class */
 	/* Where it waits for a permit, NULL = nowhere. W: under accounting. R: hints (relaxed). */
 	KOLK__ATOMIC(struct kolk__permit_queue *) permit_queue;
 	/* Under accounting. Its place in the permit queue; due_ns is its sequence, which stays when it
@@ -135,8 +134,11 @@ struct kolk_key {
 	uint64_t replacement;                    /* under pool.lock: the last one (key_open.c) */
 	struct kolk__hash_node node;             /* under pool.lock */
 };
+_Static_assert(offsetof(struct kolk_key, lock) == KOLK_CACHE_LINE,
+	       "what a hit reads is a cache line");
 #ifndef KOLK__ASSERTIONS /* they make its lock larger */
-_Static_assert(sizeof(struct kolk_key) <= 384, "100 000 keys shall fit into 64 MiB");
+_Static_assert(sizeof(struct kolk_key) <= 6 * KOLK_CACHE_LINE - sizeof(size_t),
+	       "six cache lines with the word that an allocator puts before it");
 #endif
 
 /* A moving average over some eight values; us. */
@@ -146,6 +148,11 @@ static inline uint32_t kolk__ewma(uint32_t ewma_us, uint64_t ns)
 							 UINT32_MAX / 2;
 
 	return ewma_us == 0 ? us : ewma_us - ewma_us / 8 + us / 8;
+}
+
+static inline struct kolk__tenant *kolk__tenant_of(const struct kolk_key *key)
+{
+	return kolk__own(&key->account)->tenant;
 }
 
 /* Of a connection that the caller holds, or whose key's lock it holds. */

@@ -267,7 +267,7 @@ enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_optio
 	if (err == KOLK_E_LIMIT)
 		kolk__keys_trim_for(engine, &id);
 	else if (before != 0)
-		kolk__keys_trim(engine, kolk__own(&key->tenant));
+		kolk__keys_trim(engine, kolk__tenant_of(key));
 	*out = key;
 	return err == KOLK_OK ? err : refuse(options, err, NULL);
 }
@@ -302,8 +302,8 @@ void kolk__key_drop(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
 	struct kolk_pool *pool = kolk__own(&key->pool);
-	struct kolk__tenant *tenant = kolk__own(&key->tenant);
 	uint32_t refs = kolk__load_relaxed(&key->refs);
+	struct kolk__tenant *tenant;
 	bool let_go;
 
 	if (kolk__is_child(engine))
@@ -313,6 +313,7 @@ void kolk__key_drop(struct kolk_key *key)
 		if (kolk__cas_acq_rel(&key->refs, &refs, refs - 1))
 			return;
 	kolk__take_lock(engine, &pool->lock);
+	tenant = kolk__tenant_of(key);
 	let_go = kolk__sub_acq_rel(&key->refs, 1) == 1;
 	if (let_go) {
 		kolk__take_lock(engine, &key->lock);

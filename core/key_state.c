@@ -18,7 +18,7 @@ void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects)
 
 uint32_t kolk__epoch_of(const struct kolk_key *key)
 {
-	return kolk__load_sc(&key->engine->epoch) + kolk__load_sc(&kolk__own(&key->tenant)->epoch) +
+	return kolk__load_sc(&key->engine->epoch) + kolk__load_sc(&kolk__tenant_of(key)->epoch) +
 	       kolk__load_sc(&kolk__own(&key->pool)->epoch) + kolk__load_sc(&key->epoch);
 }
 

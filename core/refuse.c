@@ -88,7 +88,7 @@ void kolk__count_refused(struct kolk_key *key, enum kolk_err err)
 
 	KOLK__HELD(&key->lock);
 	kolk__count_refusal(key->engine, kolk__key_counters(key), why, false);
-	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
+	count_above_key(kolk__own(&key->pool), kolk__tenant_of(key), why);
 }
 
 void kolk__count_timed_out(struct kolk_key *key)
@@ -97,7 +97,7 @@ void kolk__count_timed_out(struct kolk_key *key)
 
 	KOLK__HELD(&key->lock);
 	kolk__count_refusal(key->engine, kolk__key_counters(key), why, true);
-	count_above_key(kolk__own(&key->pool), kolk__own(&key->tenant), why);
+	count_above_key(kolk__own(&key->pool), kolk__tenant_of(key), why);
 }
 
 void kolk__refused_open(struct kolk_pool *pool, const char *name, enum kolk_refusal why)

@@ -66,7 +66,7 @@ static size_t sweep_slice(const struct sweep *sweep, struct kolk__walk *walk,
 	size_t count = 0;
 
 	while ((key = kolk__walk_key(walk)) != NULL) {
-		if (sweep->tenant != NULL && kolk__own(&key->tenant) != sweep->tenant)
+		if (sweep->tenant != NULL && kolk__tenant_of(key) != sweep->tenant)
 			continue;
 		kolk__effects_key(effects, key);
 		count += sweep->key(sweep, walk, key, effects);

@@ -25,7 +25,7 @@ static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 		key->fail_last = waiter->prev;
 	waiter->next = waiter->prev = NULL;
 	kolk__own_sub(&key->waiting, 1);
-	kolk__sub_relaxed(&kolk__own(&key->tenant)->waiting, 1);
+	kolk__sub_relaxed(&kolk__tenant_of(key)->waiting, 1);
 	kolk__sub_acq_rel(&key->engine->waiting, 1);
 }
 
@@ -48,7 +48,7 @@ bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter)
 	key->last = waiter;
 	KOLK__PROBE(wait, key, waiter);
 	kolk__own_add(&key->waiting, 1);
-	kolk__add_relaxed(&kolk__own(&key->tenant)->waiting, 1);
+	kolk__add_relaxed(&kolk__tenant_of(key)->waiting, 1);
 	kolk__store_relaxed(&waiter->state, KOLK__WAITING);
 	kolk__add_relaxed(&kolk__key_counters(key)->waited, 1);
 	return true;

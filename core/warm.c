@@ -71,7 +71,7 @@ static struct kolk_key *next_key(struct kolk__walk *walk, const struct kolk__ten
 	while (found == NULL && kolk__walk_lock(walk)) {
 		while (found == NULL && (key = kolk__walk_key(walk)) != NULL)
 			if (kolk__load_relaxed(&key->handles) != 0 &&
-			    (tenant == NULL || kolk__own(&key->tenant) == tenant))
+			    (tenant == NULL || kolk__tenant_of(key) == tenant))
 				found = key;
 		if (found != NULL)
 			kolk__add_acq_rel(&found->refs, 1);

@@ -518,14 +518,16 @@ static void the_least_recently_used_key_of_a_tenant(void **state)
 	enum { KEYS = 99 };
 	struct fixture *fix = *state;
 	struct kolk_engine *engine = fix->engine;
-	struct kolk_key *keys = aligned_alloc(KOLK_CACHE_LINE, KEYS * sizeof keys[0]);
+	struct kolk_key *keys = calloc(KEYS, sizeof keys[0]);
 	struct kolk__tenant tenants[3] = { 0 };
 
-	memset(keys, 0, KEYS * sizeof keys[0]);
+	assert_non_null(keys);
+	for (int i = 0; i < 3; i++)
+		tenants[i].connections.tenant = &tenants[i];
 	kolk__take_lock(engine, &engine->accounting);
 	for (int i = 0; i < KEYS; i++) {
 		keys[i].engine = engine;
-		kolk__store_relaxed(&keys[i].tenant, &tenants[i % 3]);
+		kolk__store_relaxed(&keys[i].account, &tenants[i % 3].connections);
 		kolk__key_lru_add(&keys[i]);
 	}
 	kolk__key_lru_remove(&keys[4]);
