@@ -41,19 +41,12 @@ static KOLK_COLD bool may_overtake(struct kolk_key *key, uint64_t gate)
 
 static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 {
-	struct kolk__counters *counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
 	uint64_t waited = kolk__now(key->engine) +
 			  kolk__setting(kolk__own(&key->pool), overtake_max_ns) - gate;
-	uint64_t seen;
 
-	if (counters == NULL)
-		return;
-	kolk__add_relaxed(&counters->overtakes, 1);
+	kolk__count_rare(key, KOLK__OVERTAKES);
 	KOLK__PROBE(overtake, key, waited);
-	seen = kolk__load_relaxed(&counters->overtaken_max_ns);
-	/* Losing means that another thread raised it. */
-	while (seen < waited && !kolk__cas_acq_rel(&counters->overtaken_max_ns, &seen, waited))
-		;
+	kolk__raise_rare(key, KOLK__OVERTAKEN_MAX, waited);
 }
 
 /* A hit that is not plain: to be clocked, or of a connection that must not be used any more: false

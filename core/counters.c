@@ -76,7 +76,7 @@ void kolk__hists_free(struct kolk_engine *engine, struct kolk__hists *hists)
 enum { COUNT_BITS = 56, ALL = KOLK_REASONS + KOLK_REFUSALS + KOLK__RARE };
 _Static_assert(ALL < 255, "fits into the highest byte");
 _Static_assert(sizeof(struct kolk__many) == ALL * sizeof(kolk__atomic_u64), "a word for each");
-#define COUNT_OF(word) ((word) & ((UINT64_C(1) << COUNT_BITS) - 1))
+#define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
 static kolk__atomic_u64 *all_of(struct kolk__many *many)
 {
@@ -142,6 +142,20 @@ void kolk__count_rare(struct kolk_key *key, enum kolk__rare what)
 	count(key, index_of(what));
 }
 
+/* Of a place of few, what it is stays before the value. */
+static void raise_place(kolk__atomic_u64 *place, uint64_t value)
+{
+	kolk__raise(place, (kolk__load_relaxed(place) & ~COUNT_MASK) | (value & COUNT_MASK));
+}
+
+void kolk__raise_rare(struct kolk_key *key, enum kolk__rare what, uint64_t value)
+{
+	kolk__atomic_u64 *place = place_of(key->engine, kolk__key_counters(key), index_of(what));
+
+	if (place != NULL)
+		raise_place(place, value);
+}
+
 void kolk__count_refusal(struct kolk_engine *engine, struct kolk__counters *counters,
 			 enum kolk_refusal why, bool waited)
 {
@@ -167,7 +181,7 @@ static uint64_t sum_of(const struct kolk__counters *c, uint32_t from, uint32_t t
 		uint64_t seen = kolk__load_relaxed(&c->few[at]), which = seen >> COUNT_BITS;
 
 		if (which > from && which <= to)
-			sum += COUNT_OF(seen);
+			sum += seen & COUNT_MASK;
 	}
 	return sum;
 }
@@ -191,18 +205,25 @@ void kolk__counters_init(struct kolk__counters *counters, struct kolk__many *man
 	kolk__store_release(&counters->many, many); /* COUNTS.R1 -> COUNTS.A1 */
 }
 
+static void add_one(struct kolk__many *into, uint32_t i, uint64_t count)
+{
+	if (i == index_of(KOLK__OVERTAKEN_MAX))
+		kolk__raise(&all_of(into)[i], count);
+	else
+		kolk__add_relaxed(&all_of(into)[i], count);
+}
+
 static void add_many(struct kolk__many *into, const struct kolk__counters *from)
 {
 	struct kolk__many *more = kolk__load_acquire(&from->many); /* COUNTS.A1 <- COUNTS.R1 */
 
 	for (uint32_t i = 0; more != NULL && i < ALL; i++)
-		kolk__add_relaxed(&all_of(into)[i], kolk__load_relaxed(&all_of(more)[i]));
+		add_one(into, i, kolk__load_relaxed(&all_of(more)[i]));
 	for (int at = 0; at < KOLK__FEW; at++) {
 		uint64_t seen = kolk__load_relaxed(&from->few[at]);
 
 		if (seen != 0)
-			kolk__add_relaxed(&all_of(into)[(seen >> COUNT_BITS) - 1],
-					  COUNT_OF(seen));
+			add_one(into, (uint32_t)(seen >> COUNT_BITS) - 1, seen & COUNT_MASK);
 	}
 }
 
@@ -210,13 +231,11 @@ void kolk__counters_add(struct kolk__counters *into, const struct kolk__counters
 {
 	kolk__atomic_u64 *to = (kolk__atomic_u64 *)into;
 	const kolk__atomic_u64 *more = (const kolk__atomic_u64 *)from;
-	uint64_t worst = kolk__load_relaxed(&from->overtaken_max_ns);
-	uint64_t seen = kolk__load_relaxed(&into->overtaken_max_ns);
 
 	for (size_t i = 0; i < offsetof(struct kolk__counters, few) / sizeof *to; i++)
 		kolk__add_relaxed(&to[i], kolk__load_relaxed(&more[i]));
-	/* the one that is no sum */
-	kolk__store_relaxed(&into->overtaken_max_ns, seen > worst ? seen : worst);
+	kolk__add_relaxed(&into->times[KOLK__DIAL_TIME].count,
+			  kolk__load_relaxed(&from->times[KOLK__DIAL_TIME].count));
 	add_many(kolk__own(&into->many), from);
 }
 

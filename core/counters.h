@@ -26,6 +26,8 @@ enum kolk__rare {
 	KOLK__RESETS_OK,
 	KOLK__RESETS_FAILED,
 	KOLK__OVERDUE,
+	KOLK__OVERTAKES,
+	KOLK__OVERTAKEN_MAX, /* ns: the one that is no sum */
 	KOLK__RARE
 };
 
@@ -42,7 +44,7 @@ struct kolk__many {
 
 /* relaxed: statistics */
 struct kolk__counters {
-	kolk__atomic_u64 waited, created, dialled, handed_over, overtakes, overtaken_max_ns;
+	kolk__atomic_u64 waited, dialled, handed_over;
 	kolk__atomic_u64 uses, first_uses; /* of connections that are gone */
 	/* By why, and what is rare. The few that a key meets stand here, more of them in `many`.
 	 * W: anyone (relaxed: statistics); many: the thread that allocates first. R: anyone.
@@ -50,9 +52,11 @@ struct kolk__counters {
 	 * its count. */
 	kolk__atomic_u64 few[KOLK__FEW];
 	KOLK__ATOMIC(struct kolk__many *) many;
-	struct kolk__summary times[KOLK__TIMES]; /* of a key */
+	/* Of a key. Each connection that was dialled has a dial time, so these are counted here:
+	 * that count alone is added up. */
+	struct kolk__summary times[KOLK__TIMES];
 };
-_Static_assert(sizeof(struct kolk__counters) == 176, "of each key that was used");
+_Static_assert(sizeof(struct kolk__counters) == 152, "of each key that was used");
 
 struct kolk__hists {
 	struct kolk__hist of[KOLK__TIMES];
@@ -68,6 +72,8 @@ void kolk__key_record(struct kolk_key *key, enum kolk__time what, uint64_t ns);
 void kolk__count_destroyed(struct kolk_key *key, uint8_t reason);
 /* One more of these; lost when memory is out. */
 void kolk__count_rare(struct kolk_key *key, enum kolk__rare what);
+/* The value of KOLK__OVERTAKEN_MAX, if it is larger. */
+void kolk__raise_rare(struct kolk_key *key, enum kolk__rare what, uint64_t value);
 /* Count a refusal there, of a caller that waited or not: why, and as timed out or rejected. Both
  * are lost when memory is out. */
 void kolk__count_refusal(struct kolk_engine *engine, struct kolk__counters *counters,

@@ -64,7 +64,6 @@ static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool probat
 
 	KOLK__HELD(&key->lock);
 	kolk__own_sub(&key->dialing, 1);
-	kolk__add_relaxed(&kolk__key_counters(key)->created, 1);
 	if (probation)
 		key->unproven++;
 	else

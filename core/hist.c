@@ -89,7 +89,7 @@ bool kolk__hist_reserve(const struct kolk_sys *sys, struct kolk__hist *hist)
 	return all;
 }
 
-static void raise_max(kolk__atomic_u64 *max, uint64_t value)
+void kolk__raise(kolk__atomic_u64 *max, uint64_t value)
 {
 	uint64_t seen = kolk__load_relaxed(max);
 
@@ -102,14 +102,14 @@ void kolk__summary_record(struct kolk__summary *summary, uint64_t value)
 {
 	kolk__add_relaxed(&summary->count, 1);
 	kolk__add_relaxed(&summary->sum, value);
-	raise_max(&summary->max, value);
+	kolk__raise(&summary->max, value);
 }
 
 void kolk__summary_merge(struct kolk__summary *into, const struct kolk__summary *from)
 {
 	kolk__add_relaxed(&into->count, kolk__load_relaxed(&from->count));
 	kolk__add_relaxed(&into->sum, kolk__load_relaxed(&from->sum));
-	raise_max(&into->max, kolk__load_relaxed(&from->max));
+	kolk__raise(&into->max, kolk__load_relaxed(&from->max));
 }
 
 void kolk__summary_clear(struct kolk__summary *summary)

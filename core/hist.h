@@ -30,6 +30,8 @@ struct kolk__hist {
 	KOLK__ATOMIC(kolk__hist_octave *) octaves;
 };
 
+/* To this value, unless it is larger. */
+void kolk__raise(kolk__atomic_u64 *max, uint64_t value);
 void kolk__summary_record(struct kolk__summary *summary, uint64_t value);
 void kolk__summary_merge(struct kolk__summary *into, const struct kolk__summary *from);
 void kolk__summary_clear(struct kolk__summary *summary);

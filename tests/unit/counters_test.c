@@ -165,7 +165,7 @@ static void every_reason_is_counted(void **state)
 		for (int why = round; why < KOLK_REFUSALS; why++)
 			kolk__count_refusal(fix->engine, counters, (enum kolk_refusal)why,
 					    round == 0);
-		for (int what = round; what < KOLK__RARE; what++)
+		for (int what = round; what < KOLK__OVERTAKEN_MAX; what++)
 			if (what != KOLK__TIMEOUTS && what != KOLK__REJECTED)
 				kolk__count_rare(fix->key, (enum kolk__rare)what);
 	}
@@ -176,13 +176,40 @@ static void every_reason_is_counted(void **state)
 		assert_int_equal(kolk__own(&many.destroyed[i]), 2 * (i < 3 ? i + 1 : 3));
 	for (int i = 0; i < KOLK_REFUSALS; i++)
 		assert_int_equal(kolk__own(&many.refused[i]), 2 * (i < 3 ? i + 1 : 3));
-	for (int i = KOLK__REJECTED + 1; i < KOLK__RARE; i++)
+	for (int i = KOLK__REJECTED + 1; i < KOLK__OVERTAKEN_MAX; i++)
 		assert_int_equal(kolk__own(&many.rare[i]), 2 * 3);
 	assert_int_equal(kolk__refusals(counters), kolk__rare_count(counters, KOLK__REJECTED) +
 							   kolk__rare_count(counters, KOLK__TIMEOUTS));
 	assert_int_equal(kolk__own(&many.rare[KOLK__TIMEOUTS]), 2 * KOLK_REFUSALS);
 	assert_int_equal(kolk__refusals(&sum), kolk__own(&many.rare[KOLK__REJECTED]) +
 						       kolk__own(&many.rare[KOLK__TIMEOUTS]));
+}
+
+/* In a place of few, and among many. */
+static void the_longest_overtaking_is_kept(void **state)
+{
+	static const uint64_t longest_ns[] = { 5, 9, 7 };
+	struct fixture *fix = *state;
+	struct kolk__counters *counters = kolk__key_counters(fix->key);
+	struct kolk__counters sum;
+	struct kolk__many many;
+
+	for (int full = 0; full < 2; full++) {
+		for (int i = 0; i < 3; i++) {
+			kolk__count_rare(fix->key, KOLK__OVERTAKES);
+			kolk__raise_rare(fix->key, KOLK__OVERTAKEN_MAX, longest_ns[i]);
+		}
+		assert_true((kolk__own(&counters->many) != NULL) == (full != 0));
+		kolk__counters_init(&sum, &many);
+		kolk__counters_add(&sum, counters);
+		kolk__counters_add(&sum, counters);
+		assert_int_equal(kolk__own(&many.rare[KOLK__OVERTAKES]), 6);
+		assert_int_equal(kolk__own(&many.rare[KOLK__OVERTAKEN_MAX]), 9);
+		for (int at = 0; at < KOLK__FEW; at++) { /* as if others had come first */
+			kolk__store_relaxed(&counters->few[at], 0);
+			kolk__count_destroyed(fix->key, (uint8_t)(KOLK_REASON_NONE + at));
+		}
+	}
 }
 
 static const struct CMUnitTest tests[] = {
@@ -192,6 +219,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(quantiles_of_a_key_are_asked_for, fixture_open,
 					fixture_close),
 	cmocka_unit_test_setup_teardown(every_reason_is_counted, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(the_longest_overtaking_is_kept, fixture_open,
+					fixture_close),
 };
 
 CMOCKA_TESTS(counters, tests);
