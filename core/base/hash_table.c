@@ -193,10 +193,12 @@ void kolk__hash_free(struct kolk__hash_table *table, const struct kolk_sys *sys)
 static void visit_bucket(const struct kolk__hash_bucket *bucket, kolk__hash_visit_fn *visit,
 			 void *user)
 {
+	struct kolk__hash_node *node, *next;
+
 	for (int i = 0; i < KOLK__HASH_WAYS; i++)
 		if (bucket->item[i] != NULL)
 			visit(bucket->item[i], user);
-	for (struct kolk__hash_node *node = first_chained(bucket), *next; node != NULL; node = next) {
+	for (node = first_chained(bucket); node != NULL; node = next) {
 		next = node->next; /* visit may remove the node, and use its memory for something else */
 		visit(node, user);
 	}
