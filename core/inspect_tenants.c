@@ -66,7 +66,7 @@ static bool list_bucket(struct list *list, uint64_t *cursor)
 	return false;
 }
 
-enum { BUCKETS_SLICE = KOLK__STEPS_MAX / 16 }; /* some 12 tenants each at most */
+enum { BUCKETS_SLICE = KOLK__STEPS_MAX / 20 }; /* some 20 tenants each at most */
 
 /* The cursor is the next bucket and, above it, how many of it were listed; UINT64_MAX = all were.
  * No tenant is listed twice, however the table grows (kolk__hash_scan), unless a bucket is listed

@@ -147,7 +147,7 @@ KOLK_API size_t kolk_pool_keys(struct kolk_pool *pool, uint64_t *cursor,
 KOLK_API size_t kolk_engine_connections(struct kolk_engine *engine, uint64_t *cursor,
 					struct kolk_connection_info *connections,
 					size_t capacity);
-/* Those with a name. Fewer than capacity is not the end: 0 is. With a capacity of at least 16,
+/* Those with a name. Fewer than capacity is not the end: 0 is. With a capacity of at least 32,
  * none is listed twice. */
 KOLK_API size_t kolk_engine_tenants(struct kolk_engine *engine, uint64_t *cursor,
 				    struct kolk_tenant_info *tenants, size_t capacity);

@@ -110,7 +110,7 @@ bool kolk__put_tenants(FILE *out, struct kolk_engine *engine, const struct kolk_
 
 /* ---- of all */
 
-/* 16 at least: so none is listed twice (kolk_engine_tenants). */
+/* 32 at least: so none is listed twice (kolk_engine_tenants). */
 enum { SLICE = 256 };
 
 struct kolk__metrics_stream {
