@@ -25,21 +25,25 @@
 
 enum op_kind { CREATE, PING, RESET, DESTROY };
 
+/* Behind its link, for as long as that lives: of each resource, so it is small. */
 struct kolk_resource_op {
 	struct kolk__task task;
-	struct kolk__link *link;          /* constant while it is in flight, as deadline_ns */
 	struct kolk__timeout timeout;     /* home's */
-	uint64_t deadline_ns;
-	struct kolk_resource_op *next;    /* under closes.lock: waits for a place */
-	enum op_kind kind;                /* home's, as the next two */
+	uint64_t deadline_ns;             /* constant while it is in flight */
+	uint8_t kind;                     /* enum op_kind; home's, as the next two */
 	bool in_flight, late;
 	/* W: the completing thread. R: home loop (relaxed: completed is a hint; the task has the
 	 * edge for the others). */
 	kolk__atomic_bool completed;
-	void *resource;
-	struct kolk_failure failure;      /* err KOLK_OK = none */
+	enum kolk_err err;
+	struct kolk_failure *failure;     /* more of err; NULL = nothing, or no memory */
+	union {
+		struct kolk_resource_op *next; /* under closes.lock: waits for a place */
+		void *resource;                /* CREATE's */
+	};
 	uint8_t memory[] __attribute__((aligned(16)));
 };
+_Static_assert(sizeof(struct kolk_resource_op) <= 96, "of each session that is pooled");
 
 size_t kolk__resource_op_bytes(const struct kolk__upstream *upstream)
 {
@@ -51,6 +55,16 @@ size_t kolk__resource_op_bytes(const struct kolk__upstream *upstream)
 static struct kolk_resource_op *op_of(const struct kolk__link *link)
 {
 	return (struct kolk_resource_op *)(uintptr_t)(link + 1);
+}
+
+static struct kolk__link *link_of(struct kolk_resource_op *op)
+{
+	return (struct kolk__link *)(void *)op - 1;
+}
+
+static struct kolk_resource_op *op_of_task(struct kolk__task *task)
+{
+	return kolk__container_of(task, struct kolk_resource_op, task);
 }
 
 bool kolk__resource_is_busy(const struct kolk__link *link)
@@ -68,8 +82,7 @@ static struct kolk_resource_op *op_begin(struct kolk__link *link, enum op_kind k
 	KOLK__HOME(link);
 	KOLK__ASSERT(!op->in_flight);
 	memset(op, 0, kolk__resource_op_bytes(link->upstream));
-	op->link = link;
-	op->kind = kind;
+	op->kind = (uint8_t)kind;
 	op->in_flight = true;
 	op->deadline_ns = deadline_ns;
 	op->timeout.fire = op_expired;
@@ -146,7 +159,7 @@ static void destroyed(struct kolk__link *link)
 
 static void destroy_task(struct kolk__task *task)
 {
-	struct kolk__link *link = kolk__container_of(task, struct kolk_resource_op, task)->link;
+	struct kolk__link *link = link_of(op_of_task(task));
 	uint64_t deadline_ns = after(link, &link->upstream->closes.ns);
 	void *resource = link->resource;
 
@@ -187,7 +200,7 @@ static void places_fill(struct kolk__link *link, struct kolk_resource_op *last, 
 	struct kolk_resource_op *op = place_take(sys, &upstream->closes, last, given_back);
 
 	for (; op != NULL; op = place_take(sys, &upstream->closes, NULL, 0))
-		kolk__io_loop_post(op->link->loop, &op->task, destroy_task);
+		kolk__io_loop_post(link_of(op)->loop, &op->task, destroy_task);
 }
 
 void kolk__async_close(struct kolk__link *link)
@@ -201,7 +214,6 @@ void kolk__async_close(struct kolk__link *link)
 		destroyed(link);
 		return;
 	}
-	op->link = link;
 	op->next = NULL;
 	places_fill(link, op, 0);
 }
@@ -210,25 +222,21 @@ void kolk__async_close(struct kolk__link *link)
 
 static void create_ended(struct kolk__link *link, struct kolk_resource_op *op)
 {
+	const struct kolk_failure unknown = { .err = op->err };
+
 	if (link->phase == KOLK__ENDING) { /* abandoned */
 		link->phase = KOLK__CLOSING_LINK;
 		kolk__async_close(link);
-	} else if (op->failure.err != KOLK_OK) {
-		kolk__dial_fail_as(link, &op->failure);
+	} else if (op->err != KOLK_OK) {
+		kolk__dial_fail_as(link, op->failure != NULL ? op->failure : &unknown);
 	} else {
 		kolk__link_become_ready(link);
 	}
 }
 
-static void op_ended(struct kolk__task *task)
+/* What follows may free the link. */
+static void op_result(struct kolk__link *link, struct kolk_resource_op *op)
 {
-	struct kolk_resource_op *op = kolk__container_of(task, struct kolk_resource_op, task);
-	struct kolk__link *link = op->link;
-
-	KOLK__HOME(link);
-	KOLK__ASSERT(op->in_flight);
-	kolk__timeout_stop(link->loop, &op->timeout);
-	op->in_flight = false;
 	if (op->kind == CREATE) {
 		link->resource = op->resource;
 		create_ended(link, op);
@@ -237,17 +245,33 @@ static void op_ended(struct kolk__task *task)
 			places_fill(link, NULL, 1);
 		destroyed(link);
 	} else if (!op->late) {
-		(op->kind == PING ? ping_ended : reset_ended)(link, op->failure.err);
+		(op->kind == PING ? ping_ended : reset_ended)(link, op->err);
 	} else if (link->phase == KOLK__CLOSING_LINK) {
 		kolk__async_close(link);
 	}
+}
+
+static void op_ended(struct kolk__task *task)
+{
+	struct kolk_resource_op *op = op_of_task(task);
+	struct kolk__link *link = link_of(op);
+	struct kolk__transport *transport = link->loop->transport;
+	struct kolk_failure *failure = op->failure;
+
+	KOLK__HOME(link);
+	KOLK__ASSERT(op->in_flight);
+	kolk__timeout_stop(link->loop, &op->timeout);
+	op->in_flight = false;
+	op_result(link, op);
+	if (failure != NULL)
+		kolk__dealloc(transport, failure, sizeof *failure);
 }
 
 /* The driver is told first: what follows may begin the close, which waits for it. */
 static void op_expired(struct kolk__timeout *timeout)
 {
 	struct kolk_resource_op *op = kolk__container_of(timeout, struct kolk_resource_op, timeout);
-	struct kolk__link *link = op->link;
+	struct kolk__link *link = link_of(op);
 
 	KOLK__HOME(link);
 	if (kolk__load_relaxed(&op->completed)) /* its task is on the way */
@@ -271,7 +295,7 @@ static void op_expired(struct kolk__timeout *timeout)
  * thread may destroy the engine as soon as the task has run. */
 static void complete(struct kolk_resource_op *op)
 {
-	struct kolk__io_loop *loop = op->link->loop;
+	struct kolk__io_loop *loop = link_of(op)->loop;
 
 	kolk__store_relaxed(&op->completed, true);
 	kolk__add_acq_rel(&loop->completing, 1);
@@ -303,11 +327,15 @@ void kolk_resource_done(struct kolk_resource_op *op)
 
 void kolk_resource_failed(struct kolk_resource_op *op, const struct kolk_failure *failure)
 {
+	struct kolk__transport *transport = link_of(op)->loop->transport;
 	struct kolk_failure read;
 
 	if (!kolk__sized_read(&read, failure) || read.err >= KOLK_OK)
 		read = (struct kolk_failure){ .err = KOLK_E_RESOURCE };
-	op->failure = read;
+	op->err = read.err;
+	op->failure = op->kind == CREATE ? kolk__alloc(transport, sizeof read) : NULL;
+	if (op->failure != NULL)
+		*op->failure = read;
 	complete(op);
 }
 
