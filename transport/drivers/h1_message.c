@@ -15,6 +15,31 @@
 
 enum { CHUNK_LINE_MAX = 256, TEXT_KEPT = 4096, FIELDS_KEPT = 64 };
 
+void h1_memory_swap(struct h1_message *message, struct h1_memory *memory)
+{
+	struct h1_memory before = { message->text, message->text_capacity, message->fields,
+				    message->field_capacity };
+
+	message->text = memory->text;
+	message->text_capacity = memory->text_capacity;
+	message->fields = memory->fields;
+	message->field_capacity = memory->field_capacity;
+	*memory = before;
+}
+
+void h1_memory_shrink(struct h1_memory *memory)
+{
+	if (memory->text_capacity > TEXT_KEPT || memory->field_capacity > FIELDS_KEPT)
+		h1_memory_free(memory);
+}
+
+void h1_memory_free(struct h1_memory *memory)
+{
+	free(memory->text);
+	free(memory->fields);
+	*memory = (struct h1_memory){ .text = NULL };
+}
+
 void h1_message_begin(struct h1_message *message)
 {
 	message->state = H1_IN_HEAD;

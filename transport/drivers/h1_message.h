@@ -30,6 +30,20 @@ struct h1_message {
 	size_t body_size;
 };
 
+/* Memory for a head that is kept beside a message. */
+struct h1_memory {
+	char *text;
+	size_t text_capacity;
+	struct kolk_http_field *fields;
+	uint32_t field_capacity;
+};
+
+/* Each takes the other's. */
+void h1_memory_swap(struct h1_message *message, struct h1_memory *memory);
+/* It is kept for the next message, unless it is large. */
+void h1_memory_shrink(struct h1_memory *memory);
+void h1_memory_free(struct h1_memory *memory);
+
 /* Begin a message; memory of the last one is used again. */
 void h1_message_begin(struct h1_message *message);
 void h1_message_free(struct h1_message *message);

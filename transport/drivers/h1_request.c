@@ -11,20 +11,6 @@
 
 enum { LINE_SPARE = 64 }; /* of a request line, beside its target: method, blanks, version */
 
-static void memory_swap(struct h1_message *one, struct h1_message *other)
-{
-	struct h1_message memory = *one;
-
-	one->text = other->text;
-	one->text_capacity = other->text_capacity;
-	one->fields = other->fields;
-	one->field_capacity = other->field_capacity;
-	other->text = memory.text;
-	other->text_capacity = memory.text_capacity;
-	other->fields = memory.fields;
-	other->field_capacity = memory.field_capacity;
-}
-
 void h1_request_begin(struct h1_request_parser *parser)
 {
 	parser->head = (struct kolk_http_request_head)KOLK_INIT(kolk_http_request_head);
@@ -34,13 +20,13 @@ void h1_request_begin(struct h1_request_parser *parser)
 	parser->message.head_bytes_max = parser->limits.head_bytes_max;
 	parser->message.fields_max = parser->limits.fields_max;
 	h1_message_begin(&parser->message);
-	h1_message_begin(&parser->head_message);
+	h1_memory_shrink(&parser->head_memory);
 }
 
 void h1_request_free(struct h1_request_parser *parser)
 {
 	h1_message_free(&parser->message);
-	h1_message_free(&parser->head_message);
+	h1_memory_free(&parser->head_memory);
 }
 
 void h1_request_trim(struct h1_request_parser *parser)
@@ -59,8 +45,8 @@ void h1_request_trim(struct h1_request_parser *parser)
 	head->upgrade = NULL;
 	head->field_count = parser->message.field_count = 0;
 	h1_request_free(parser);
-	parser->head_message.text = text;
-	parser->head_message.text_capacity = method + target + authority;
+	parser->head_memory.text = text;
+	parser->head_memory.text_capacity = method + target + authority;
 }
 
 bool h1_request_begun(const struct h1_request_parser *parser)
@@ -301,7 +287,7 @@ static enum kolk_err split_head(struct h1_request_parser *parser)
 	message->state = framing.chunked ? H1_CHUNK_LINE :
 			 framing.length > 0 ? H1_FIXED : H1_WHOLE;
 	if (framing.chunked)
-		memory_swap(message, &parser->head_message);
+		h1_memory_swap(message, &parser->head_memory);
 	return KOLK_OK;
 }
 

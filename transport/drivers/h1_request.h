@@ -23,7 +23,7 @@ struct h1_request_parser {
 	struct h1_request_limits limits;
 	struct h1_message message;
 	/* The head's memory while a body in chunks and its trailers use the message's. */
-	struct h1_message head_message;
+	struct h1_memory head_memory;
 	struct kolk_http_request_head head; /* lives until the next request begins */
 	uint32_t status;        /* of a refusal: 400, 408, 413, ... */
 	uint32_t trailer_count; /* in message.fields */

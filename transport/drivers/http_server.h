@@ -66,6 +66,7 @@ struct hs_link {
 };
 
 struct hs_h2;
+struct hs_h2_stream;
 
 /* One client. What an idle one costs is this. */
 struct hs_conn {
@@ -134,14 +135,7 @@ struct kolk_http_server_exchange {
 
 	/* A stream of HTTP/2: http_server_h2.h. */
 	struct hs_h2 *h2;        /* NULL = HTTP/1 */
-	struct hs_link in_conn, changed;
-	struct h2_fields fields, trailers;
-	uint32_t refuse_status;  /* its head is too large */
-	int32_t stream_id;
-	uint64_t moved_ns;       /* its client last sent or took something, or began to have to */
-	bool request_ended;      /* the client's END_STREAM came */
-	bool end_sent;           /* ours went out */
-	bool deferred;           /* nghttp2 asks for no more until it is told */
+	struct hs_h2_stream *stream; /* NULL = it never was one */
 };
 
 /* W: the loop's thread. R: any, relaxed: a sum that is read is of no instant. */

@@ -76,7 +76,11 @@ void kolk_http_server_trim(struct kolk_http_server_exchange *exchange)
 {
 	const struct h1_request_parser *parser = &exchange->parser;
 
-	if (exchange->h2 == NULL && exchange->running &&
+	if (exchange->h2 != NULL)
+		return;
+	hs_h2_stream_free(exchange->stream); /* of an exchange before it */
+	exchange->stream = NULL;
+	if (exchange->running &&
 	    (exchange->body_done || (parser->message.state == H1_WHOLE && parser->trailer_count == 0)))
 		h1_request_trim(&exchange->parser);
 }

@@ -336,7 +336,7 @@ static bool is_stalled(const struct hs_h2 *h2, const struct kolk_http_server_exc
 	return !h2->in_flight && !exchange->pull_pending &&
 	       (exchange->phase == HS_MEMORY || exchange->phase == HS_PULL) &&
 	       (nghttp2_session_get_remote_window_size(h2->ng) <= 0 ||
-		nghttp2_session_get_stream_remote_window_size(h2->ng, exchange->stream_id) <= 0);
+		nghttp2_session_get_stream_remote_window_size(h2->ng, exchange->stream->id) <= 0);
 }
 
 /* Streams whose client is late: it does not send a body that is wanted, or takes nothing of an
@@ -354,7 +354,7 @@ static void check_streams(struct hs_h2 *h2)
 		struct kolk_http_server_exchange *exchange = hs_exchange_of_stream(link);
 
 		next = link->next;
-		if (loop->now_ns - exchange->moved_ns < timeout_ns)
+		if (loop->now_ns - exchange->stream->moved_ns < timeout_ns)
 			continue;
 		if (is_stalled(h2, exchange))
 			hs_h2_fail(exchange, KOLK_E_TIMEOUT, NGHTTP2_CANCEL);
@@ -418,7 +418,7 @@ void hs_h2_peer_end(struct hs_conn *conn)
 	for (struct hs_link *link = h2->streams.next; link != &h2->streams; link = link->next) {
 		struct kolk_http_server_exchange *exchange = hs_exchange_of_stream(link);
 
-		if (!exchange->request_ended)
+		if (!exchange->stream->request_ended)
 			hs_h2_fail(exchange, KOLK_E_CLOSED, NGHTTP2_CANCEL);
 	}
 	hs_h2_drain(conn);
@@ -436,11 +436,11 @@ void hs_h2_changed(struct kolk_http_server_exchange *exchange)
 {
 	struct hs_h2 *h2 = exchange->h2;
 
-	if (exchange->changed.next == &exchange->changed) {
-		exchange->changed.next = &h2->changed;
-		exchange->changed.prev = h2->changed.prev;
-		h2->changed.prev->next = &exchange->changed;
-		h2->changed.prev = &exchange->changed;
+	if (exchange->stream->changed.next == &exchange->stream->changed) {
+		exchange->stream->changed.next = &h2->changed;
+		exchange->stream->changed.prev = h2->changed.prev;
+		h2->changed.prev->next = &exchange->stream->changed;
+		h2->changed.prev = &exchange->stream->changed;
 	}
 	hs_conn_post(h2->conn);
 }

@@ -35,16 +35,33 @@ struct hs_h2 {
 	bool noticed;            /* one was queued that only asks for no new streams */
 };
 
+/* What an exchange has while it is a stream, and keeps for its next one. */
+struct hs_h2_stream {
+	struct hs_link in_conn, changed;
+	struct kolk_http_server_exchange *exchange;
+	struct h2_fields fields, trailers;
+	uint32_t refuse_status;  /* its head is too large */
+	int32_t id;
+	uint64_t moved_ns;       /* its client last sent or took something, or began to have to */
+	bool request_ended;      /* the client's END_STREAM came */
+	bool end_sent;           /* ours went out */
+	bool deferred;           /* nghttp2 asks for no more until it is told */
+};
+
 static inline struct kolk_http_server_exchange *hs_exchange_of_stream(struct hs_link *link)
 {
-	return (struct kolk_http_server_exchange *)(void *)((char *)link -
-		offsetof(struct kolk_http_server_exchange, in_conn));
+	struct hs_h2_stream *stream = (struct hs_h2_stream *)(void *)((char *)link -
+		offsetof(struct hs_h2_stream, in_conn));
+
+	return stream->exchange;
 }
 
 static inline struct kolk_http_server_exchange *hs_exchange_of_changed(struct hs_link *link)
 {
-	return (struct kolk_http_server_exchange *)(void *)((char *)link -
-		offsetof(struct kolk_http_server_exchange, changed));
+	struct hs_h2_stream *stream = (struct hs_h2_stream *)(void *)((char *)link -
+		offsetof(struct hs_h2_stream, changed));
+
+	return stream->exchange;
 }
 
 /* --- http_server_h2.c --- */
@@ -94,6 +111,9 @@ void hs_h2_break_off(struct kolk_http_server_exchange *exchange, uint32_t status
 /* Send 100 (Continue). False = no memory. */
 bool hs_h2_continue(struct kolk_http_server_exchange *exchange);
 void hs_h2_reset(struct kolk_http_server_exchange *exchange, uint32_t code);
+/* An exchange is kept for the next request; is freed. */
+void hs_h2_stream_shrink(struct hs_h2_stream *stream);
+void hs_h2_stream_free(struct hs_h2_stream *stream);
 
 /* --- http_server_h2_answer.c --- */
 

@@ -104,7 +104,7 @@ static ssize_t end_pull(struct kolk_http_server_exchange *exchange, uint32_t *fl
 		return fail_pull(exchange, KOLK_E_MEMORY);
 	block_add_fields(&block, &trailers);
 	*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-	if (nghttp2_submit_trailer(exchange->h2->ng, exchange->stream_id, block.at,
+	if (nghttp2_submit_trailer(exchange->h2->ng, exchange->stream->id, block.at,
 				   block.count) != 0)
 		return fail_pull(exchange, KOLK_E_MEMORY);
 	return 0;
@@ -121,7 +121,7 @@ static ssize_t give_pulled(struct kolk_http_server_exchange *exchange, uint8_t *
 
 	capacity = left < capacity ? (size_t)left : capacity;
 	err = answer->pull(exchange->user, buffer, capacity, &size);
-	exchange->pull_pending = exchange->deferred = err == KOLK_PENDING;
+	exchange->pull_pending = exchange->stream->deferred = err == KOLK_PENDING;
 	if (err == KOLK_PENDING)
 		return NGHTTP2_ERR_DEFERRED;
 	if (err == KOLK_OK && (size > capacity || (size == 0 && !endless)))
@@ -154,8 +154,8 @@ static ssize_t on_pull(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
 
 void hs_h2_resume_data(struct kolk_http_server_exchange *exchange)
 {
-	exchange->deferred = false;
-	(void)nghttp2_session_resume_data(exchange->h2->ng, exchange->stream_id);
+	exchange->stream->deferred = false;
+	(void)nghttp2_session_resume_data(exchange->h2->ng, exchange->stream->id);
 }
 
 /* ---- submitted */
@@ -177,7 +177,7 @@ enum kolk_err hs_h2_submit(struct kolk_http_server_exchange *exchange,
 	block_add_fields(&block, answer);
 	if (head->body == H1_ANSWER_LENGTH && head->length > 0) /* the end of the stream says 0 */
 		block_add_number(&block, "content-length", head->length);
-	if (nghttp2_submit_response(exchange->h2->ng, exchange->stream_id, block.at, block.count,
+	if (nghttp2_submit_response(exchange->h2->ng, exchange->stream->id, block.at, block.count,
 				    empty ? NULL : &body) != 0)
 		return KOLK_E_MEMORY;
 	exchange->answer = *answer;
@@ -197,7 +197,7 @@ enum kolk_err hs_h2_submit_informational(struct kolk_http_server_exchange *excha
 		return KOLK_E_MEMORY;
 	block_add_number(&block, ":status", answer->status);
 	block_add_fields(&block, answer);
-	return nghttp2_submit_headers(exchange->h2->ng, NGHTTP2_FLAG_NONE, exchange->stream_id,
+	return nghttp2_submit_headers(exchange->h2->ng, NGHTTP2_FLAG_NONE, exchange->stream->id,
 				      NULL, block.at, block.count, NULL) == 0 ?
 		       KOLK_OK : KOLK_E_MEMORY;
 }

@@ -9,6 +9,7 @@
 #include "transport/drivers/http_server_h2.h"
 
 enum { FIELD_SPARE = 32, PSEUDO_FIELDS = 4 }; /* RFC 9113, section 6.5.2; and 8.3.1 */
+enum { FIELDS_KEPT = 4096 }; /* for the next request */
 
 static struct kolk_http_server_exchange *exchange_of(nghttp2_session *ng, int32_t id)
 {
@@ -23,20 +24,60 @@ static const struct kolk_http_server_handler *handler_of(
 
 bool hs_h2_wants_body(const struct kolk_http_server_exchange *exchange)
 {
-	return exchange->running && !exchange->request_ended && !exchange->body_done &&
+	return exchange->running && !exchange->stream->request_ended && !exchange->body_done &&
 	       !exchange->paused && exchange->err == KOLK_OK;
 }
 
 static void moved(struct kolk_http_server_exchange *exchange)
 {
-	exchange->moved_ns = exchange->conn->loop->now_ns;
+	exchange->stream->moved_ns = exchange->conn->loop->now_ns;
+}
+
+/* ---- memory */
+
+/* False = there is none. */
+static bool stream_begin(struct kolk_http_server_exchange *exchange, int32_t id)
+{
+	struct hs_h2_stream *stream = exchange->stream;
+
+	if (stream == NULL)
+		stream = exchange->stream = calloc(1, sizeof *stream);
+	if (stream == NULL)
+		return false;
+	stream->exchange = exchange;
+	stream->id = id;
+	stream->changed.next = stream->changed.prev = &stream->changed;
+	stream->refuse_status = 0;
+	stream->request_ended = stream->end_sent = stream->deferred = false;
+	h2_fields_clear(&stream->fields);
+	h2_fields_clear(&stream->trailers);
+	return true;
+}
+
+void hs_h2_stream_shrink(struct hs_h2_stream *stream)
+{
+	if (stream == NULL)
+		return;
+	if (stream->fields.capacity > FIELDS_KEPT)
+		h2_fields_free(&stream->fields);
+	if (stream->trailers.capacity > FIELDS_KEPT)
+		h2_fields_free(&stream->trailers);
+}
+
+void hs_h2_stream_free(struct hs_h2_stream *stream)
+{
+	if (stream == NULL)
+		return;
+	h2_fields_free(&stream->fields);
+	h2_fields_free(&stream->trailers);
+	free(stream);
 }
 
 /* ---- ends */
 
 void hs_h2_reset(struct kolk_http_server_exchange *exchange, uint32_t code)
 {
-	(void)nghttp2_submit_rst_stream(exchange->h2->ng, NGHTTP2_FLAG_NONE, exchange->stream_id,
+	(void)nghttp2_submit_rst_stream(exchange->h2->ng, NGHTTP2_FLAG_NONE, exchange->stream->id,
 					code);
 }
 
@@ -59,9 +100,9 @@ void hs_h2_stream_end(struct kolk_http_server_exchange *exchange, enum kolk_err 
 	struct hs_h2 *h2 = exchange->h2;
 
 	tell_end(exchange, err);
-	link_remove(&exchange->in_conn);
-	link_remove(&exchange->changed);
-	(void)nghttp2_session_set_stream_user_data(h2->ng, exchange->stream_id, NULL);
+	link_remove(&exchange->stream->in_conn);
+	link_remove(&exchange->stream->changed);
+	(void)nghttp2_session_set_stream_user_data(h2->ng, exchange->stream->id, NULL);
 	hs_exchange_put(h2->conn->loop, exchange);
 }
 
@@ -72,7 +113,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
 	(void)user;
 	if (exchange == NULL)
 		return 0;
-	hs_h2_stream_end(exchange, exchange->end_sent ? KOLK_OK :
+	hs_h2_stream_end(exchange, exchange->stream->end_sent ? KOLK_OK :
 				   code == NGHTTP2_PROTOCOL_ERROR ? KOLK_E_PROTOCOL :
 								    KOLK_E_RESET);
 	return 0;
@@ -110,19 +151,23 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 {
 	struct hs_h2 *h2 = user;
 	struct kolk_http_server_exchange *exchange;
+	struct hs_h2_stream *stream;
 
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	exchange = hs_exchange_get(h2->conn);
 	if (exchange == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	if (!stream_begin(exchange, frame->hd.stream_id)) {
+		hs_exchange_put(h2->conn->loop, exchange);
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	}
 	exchange->h2 = h2;
-	exchange->stream_id = frame->hd.stream_id;
-	exchange->changed.next = exchange->changed.prev = &exchange->changed;
-	exchange->in_conn.next = &h2->streams;
-	exchange->in_conn.prev = h2->streams.prev;
-	h2->streams.prev->next = &exchange->in_conn;
-	h2->streams.prev = &exchange->in_conn;
+	stream = exchange->stream;
+	stream->in_conn.next = &h2->streams;
+	stream->in_conn.prev = h2->streams.prev;
+	h2->streams.prev->next = &stream->in_conn;
+	h2->streams.prev = &stream->in_conn;
 	return nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, exchange);
 }
 
@@ -139,14 +184,14 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 	struct h2_fields *fields;
 
 	(void)flags;
-	if (exchange == NULL || exchange->refuse_status != 0)
+	if (exchange == NULL || exchange->stream->refuse_status != 0)
 		return 0;
-	fields = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? &exchange->fields :
-							      &exchange->trailers;
+	fields = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? &exchange->stream->fields :
+							      &exchange->stream->trailers;
 	if (fields->count >= options->fields_max + PSEUDO_FIELDS ||
 	    fields->size + (fields->count + 1) * FIELD_SPARE + name_size + value_size >
 		    options->head_bytes_max) {
-		exchange->refuse_status = 431;
+		exchange->stream->refuse_status = 431;
 		return 0;
 	}
 	return h2_fields_add(fields, &name_vec, &value_vec) == KOLK_OK ?
@@ -158,8 +203,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 static void split_pseudo(struct kolk_http_server_exchange *exchange)
 {
 	struct kolk_http_request_head *head = &exchange->parser.head;
-	struct kolk_http_field *at = exchange->fields.at;
-	uint32_t count = exchange->fields.count;
+	struct kolk_http_field *at = exchange->stream->fields.at;
+	uint32_t count = exchange->stream->fields.count;
 
 	for (; count > 0 && at->name[0] == ':'; at++, count--) {
 		if (strcmp(at->name, ":method") == 0)
@@ -198,7 +243,7 @@ static uint32_t check_field(struct kolk_http_request_head *head,
 static uint32_t check_head(struct kolk_http_server_exchange *exchange, bool ended)
 {
 	struct kolk_http_request_head *head = &exchange->parser.head;
-	uint32_t status = exchange->refuse_status;
+	uint32_t status = exchange->stream->refuse_status;
 
 	if (status != 0)
 		return status;
@@ -265,12 +310,12 @@ static void on_request(struct kolk_http_server_exchange *exchange, bool ended)
 	else if (hs_loop_parts(conn->loop))
 		hs_h2_part(conn);
 	moved(exchange);
-	exchange->request_ended = ended;
-	if (h2_fields_join_cookies(&exchange->fields) != KOLK_OK) {
+	exchange->stream->request_ended = ended;
+	if (h2_fields_join_cookies(&exchange->stream->fields) != KOLK_OK) {
 		hs_h2_fail(exchange, KOLK_E_MEMORY, NGHTTP2_INTERNAL_ERROR);
 		return;
 	}
-	h2_fields_finish(&exchange->fields);
+	h2_fields_finish(&exchange->stream->fields);
 	exchange->parser.head.version = 20;
 	split_pseudo(exchange);
 	status = check_head(exchange, ended);
@@ -289,7 +334,7 @@ static void show_body(struct kolk_http_server_exchange *exchange, const void *da
 	exchange->continue_due = false;
 	if (handler_of(exchange)->body != NULL)
 		handler_of(exchange)->body(exchange->user, exchange, data, size);
-	(void)nghttp2_session_consume_stream(exchange->h2->ng, exchange->stream_id, size);
+	(void)nghttp2_session_consume_stream(exchange->h2->ng, exchange->stream->id, size);
 }
 
 /* The last byte of an announced body waits for the end: a body that goes on is malformed (RFC 9113,
@@ -297,7 +342,7 @@ static void show_body(struct kolk_http_server_exchange *exchange, const void *da
 static size_t withheld(const struct kolk_http_server_exchange *exchange)
 {
 	return exchange->parser.body_size == exchange->parser.head.body_size &&
-	       !exchange->request_ended;
+	       !exchange->stream->request_ended;
 }
 
 static bool may_show(const struct kolk_http_server_exchange *exchange)
@@ -321,14 +366,14 @@ static void show_kept(struct kolk_http_server_exchange *exchange)
 /* The end, when all of the body was shown. */
 static void show_end(struct kolk_http_server_exchange *exchange)
 {
-	if (!exchange->request_ended || exchange->body_done || exchange->kept.size > 0 ||
+	if (!exchange->stream->request_ended || exchange->body_done || exchange->kept.size > 0 ||
 	    !may_show(exchange))
 		return;
 	exchange->body_done = true;
 	exchange->continue_due = false;
 	if (handler_of(exchange)->body_end != NULL)
-		handler_of(exchange)->body_end(exchange->user, exchange, exchange->trailers.at,
-					       exchange->trailers.count);
+		handler_of(exchange)->body_end(exchange->user, exchange, exchange->stream->trailers.at,
+					       exchange->stream->trailers.count);
 }
 
 static int keep_body(struct kolk_http_server_exchange *exchange, const uint8_t *data, size_t size)
@@ -373,10 +418,10 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 /* 0 = they may be shown. */
 static uint32_t trailers_status(const struct kolk_http_server_exchange *exchange)
 {
-	for (uint32_t i = 0; i < exchange->trailers.count; i++)
-		if (!h1_is_trailer(exchange->trailers.at[i].name))
+	for (uint32_t i = 0; i < exchange->stream->trailers.count; i++)
+		if (!h1_is_trailer(exchange->stream->trailers.at[i].name))
 			return 400;
-	return exchange->refuse_status;
+	return exchange->stream->refuse_status;
 }
 
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
@@ -391,12 +436,12 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		on_request(exchange, ended);
 	} else if (ended) {
-		exchange->request_ended = true;
-		h2_fields_finish(&exchange->trailers);
+		exchange->stream->request_ended = true;
+		h2_fields_finish(&exchange->stream->trailers);
 	}
-	if (exchange->request_ended && exchange->running && trailers_status(exchange) != 0)
+	if (exchange->stream->request_ended && exchange->running && trailers_status(exchange) != 0)
 		hs_h2_break_off(exchange, trailers_status(exchange), KOLK_E_PROTOCOL);
-	if (exchange->request_ended)
+	if (exchange->stream->request_ended)
 		show_kept(exchange);
 	show_end(exchange);
 	return 0;
@@ -414,8 +459,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	if (exchange == NULL || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
 	    (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
 		return 0;
-	exchange->end_sent = true;
-	if (!exchange->request_ended) /* RFC 9113, section 8.1: no more of it is wanted */
+	exchange->stream->end_sent = true;
+	if (!exchange->stream->request_ended) /* RFC 9113, section 8.1: no more of it is wanted */
 		hs_h2_reset(exchange, NGHTTP2_NO_ERROR);
 	return 0;
 }
@@ -434,7 +479,7 @@ void hs_h2_callbacks_fill(nghttp2_session_callbacks *callbacks)
 
 void hs_h2_stream_update(struct kolk_http_server_exchange *exchange)
 {
-	link_remove(&exchange->changed);
+	link_remove(&exchange->stream->changed);
 	moved(exchange);
 	if (exchange->err != KOLK_OK) {
 		if (exchange->running) /* cancelled */
@@ -445,6 +490,6 @@ void hs_h2_stream_update(struct kolk_http_server_exchange *exchange)
 	continue_if_wanted(exchange);
 	show_kept(exchange);
 	show_end(exchange);
-	if (exchange->phase == HS_PULL && !exchange->pull_pending && exchange->deferred)
+	if (exchange->phase == HS_PULL && !exchange->pull_pending && exchange->stream->deferred)
 		hs_h2_resume_data(exchange);
 }

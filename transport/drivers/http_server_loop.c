@@ -32,7 +32,7 @@ static void list_remove(struct hs_link *link)
 
 /* What is pulled at once, as a chunk; so many are kept, of answers that are silent. */
 enum { BLOCK_BYTES = HS_OUT_BYTES + 64, BLOCKS_KEPT = 16, IOS_KEPT = 128 };
-enum { BUFFER_KEPT = 65536, FIELDS_KEPT = 4096 }; /* of what waits for the next request */
+enum { BUFFER_KEPT = 65536 }; /* of what waits for the next request */
 enum { SLICE = 64 }; /* connections that end in one turn of a loop */
 
 #define CONN_OF(link, member) \
@@ -52,8 +52,7 @@ void hs_loop_init(struct hs_loop *loop)
 
 static void exchange_free(struct kolk_http_server_exchange *exchange)
 {
-	h2_fields_free(&exchange->fields);
-	h2_fields_free(&exchange->trailers);
+	hs_h2_stream_free(exchange->stream);
 	h1_request_free(&exchange->parser);
 	free(exchange->out.data);
 	free(exchange->sending.data);
@@ -282,11 +281,6 @@ void hs_exchange_renew(struct kolk_http_server_exchange *exchange)
 	exchange->continue_due = exchange->pull_pending = exchange->keep = false;
 	exchange->chunked = exchange->tunnel = exchange->refusing = false;
 	exchange->h2 = NULL;
-	exchange->refuse_status = 0;
-	exchange->request_ended = exchange->end_sent = false;
-	exchange->deferred = false;
-	h2_fields_clear(&exchange->fields);
-	h2_fields_clear(&exchange->trailers);
 }
 
 struct kolk_http_server_exchange *hs_exchange_get(struct hs_conn *conn)
@@ -337,10 +331,7 @@ void hs_exchange_put(struct hs_loop *loop, struct kolk_http_server_exchange *exc
 	shrink(&exchange->out);
 	shrink(&exchange->sending);
 	shrink(&exchange->kept);
-	if (exchange->fields.capacity > FIELDS_KEPT)
-		h2_fields_free(&exchange->fields);
-	if (exchange->trailers.capacity > FIELDS_KEPT)
-		h2_fields_free(&exchange->trailers);
+	hs_h2_stream_shrink(exchange->stream);
 	exchange->in_size = 0;
 	exchange->in = NULL;
 	exchange->conn = NULL;
