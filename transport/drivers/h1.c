@@ -329,7 +329,7 @@ static enum kolk_err parse_again(void *user, void *session)
 	return err;
 }
 
-static void on_resume_timer(struct kolk_timer *timer, void *user)
+static void on_resume(struct kolk_timer *timer, void *user)
 {
 	struct h1_exchange *h1 = user;
 	enum kolk_err err;
@@ -340,6 +340,8 @@ static void on_resume_timer(struct kolk_timer *timer, void *user)
 		pump_abort(&h1->pump, err);
 	else if (!h1->exchange->paused)
 		pump_resume(&h1->pump);
+	else if (!h1->pump.done)
+		pump_pause(&h1->pump); /* again: the timer has its deadline */
 	if (!h1->pump.done)
 		pump_more(&h1->pump); /* a 100 (Continue) that waited, or kolk_http_more from a handler */
 }
@@ -357,7 +359,7 @@ void h1_resume(struct kolk_http_exchange *exchange)
 	struct h1_exchange *h1 = exchange->h1;
 
 	if (!h1->in_callback && !h1->pump.done)
-		(void)kolk_timer_start(h1->pump.loop, &h1->resume_timer, 1, on_resume_timer, h1);
+		(void)kolk_timer_start(h1->pump.loop, &h1->pump.timer, 1, on_resume, h1);
 }
 
 void h1_more(struct kolk_http_exchange *exchange)

@@ -32,7 +32,6 @@ enum h1_phase {
 struct h1_exchange {
 	struct pump pump;
 	struct kolk_http_exchange *exchange;
-	struct kolk_timer resume_timer;   /* continues after a pause, from step */
 	enum h1_phase phase;
 	bool in_callback;    /* in on_read: what handlers ask for is done when they have returned */
 	bool upload_stopped; /* an early answer: no more of the body */

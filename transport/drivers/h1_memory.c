@@ -82,7 +82,6 @@ void h1_choose_input(struct h1_exchange *h1, struct h1_message *message, size_t 
 
 void h1_exchange_free(struct h1_blocks *blocks, struct h1_exchange *h1)
 {
-	kolk_timer_stop(&h1->resume_timer);
 	free(h1->trailer_text);
 	free(h1->trailers);
 	out_free(h1);

@@ -45,7 +45,9 @@ struct pump {
 
 	struct kolk_loop *loop;    /* pump.c's from here; zero at the start */
 	struct kolk_io *send, recv; /* send: the owner's */
-	struct kolk_timer timer;   /* its end, when nothing is in flight that could bring it */
+	/* Its end, when nothing is in flight that could bring it. While it is not done its owner may
+	 * start it for itself; if it is paused, pump_pause again from there. */
+	struct kolk_timer timer;
 	const void *data;
 	size_t size;
 	uint64_t send_deadline_ns; /* until then the send in flight is no silence */
