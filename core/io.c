@@ -12,7 +12,7 @@
 enum kolk_err kolk__operation_begin(const struct kolk_lease *lease, struct kolk_loop *user)
 {
 	struct kolk__conn *conn = lease->connection;
-	uint64_t lease_word = lease->ticket;
+	uint64_t lease_word = lease->ticket, busy = kolk__word_with(lease_word, KOLK__BUSY);
 	struct kolk_engine *engine;
 
 	if (conn == NULL)
@@ -22,14 +22,15 @@ enum kolk_err kolk__operation_begin(const struct kolk_lease *lease, struct kolk_
 		return KOLK_E_FORKED;
 	if (kolk__state_of(lease_word) != KOLK__LEASED)
 		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
+	/* One of this loop's is in flight, as mostly when a receive begins: known without a
+	 * compare-and-swap. */
+	if (user != NULL && kolk__conn_word(conn) == busy && kolk__user(conn) == user)
+		return KOLK_OK;
 	if (kolk__conn_set_busy(conn, &lease_word)) {
 		kolk__store_relaxed(&conn->user, (uint16_t)(user != NULL ? user->index + 1 : 0));
 		return KOLK_OK;
 	}
-	if (lease_word != kolk__word_with(lease->ticket, KOLK__BUSY))
-		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
-	return user != NULL && kolk__user(conn) == user ? KOLK_OK :
-							  kolk__misuse(engine, KOLK_E_LEASE_BUSY);
+	return kolk__misuse(engine, lease_word != busy ? KOLK_E_LEASE_STALE : KOLK_E_LEASE_BUSY);
 }
 
 bool kolk__operation_end(struct kolk__conn *conn)
