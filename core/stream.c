@@ -67,12 +67,14 @@ void kolk_stream_reset(struct kolk_stream *stream)
 
 void kolk_stream_peer(const struct kolk_stream *stream, struct kolk_stream_peer *out)
 {
-	struct kolk_stream_peer peer = KOLK_INIT(kolk_stream_peer);
+	struct kolk_stream_peer copy, *peer = kolk__sized_size(out) == sizeof copy ? out : &copy;
 
 	if (!is_ours(stream))
 		return;
-	kolk__stream_peer(stream, &peer);
-	(void)kolk__sized_write(out, &peer);
+	*peer = (struct kolk_stream_peer)KOLK_INIT(kolk_stream_peer);
+	kolk__stream_peer(stream, peer);
+	if (peer == &copy)
+		(void)kolk__sized_write(out, peer);
 }
 
 struct kolk_loop *kolk_stream_loop(const struct kolk_stream *stream)
