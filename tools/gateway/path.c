@@ -58,6 +58,16 @@ static bool is_dots(const struct segment *segment)
 	return segment->size == segment->dots && (segment->dots == 1 || segment->dots == 2);
 }
 
+/* Nobody reads it otherwise: most paths are so. */
+static bool is_plain(const char *path)
+{
+	for (; !is_end(*path); path++)
+		if (*path == '.' || *path == '%' || *path == ';' || *path == '\\' ||
+		    (path[0] == '/' && path[1] == '/'))
+			return false;
+	return true;
+}
+
 enum gw_path_reading gw_path_reading(const char *path)
 {
 	struct segment segment = { .size = 1 }; /* before the first '/' */
@@ -65,6 +75,8 @@ enum gw_path_reading gw_path_reading(const char *path)
 	bool two_ways = false;
 	int c;
 
+	if (is_plain(path))
+		return GW_PATH_PLAIN;
 	while ((c = take(&path)) != END) {
 		two_ways |= is_two_ways(from, (size_t)(path - from), c);
 		from = path;
