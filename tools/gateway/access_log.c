@@ -178,9 +178,14 @@ static void end_line(struct gw_loop *loop, struct line *line)
 	block->size += line->size;
 }
 
-static const char *version_text(uint32_t version)
+static void add_version(struct line *line, uint32_t version)
 {
-	return version == 20 ? "2" : version == 10 ? "1.0" : "1.1";
+	if (version == 20)
+		ADD(line, ",\"version\":\"2\"");
+	else if (version == 10)
+		ADD(line, ",\"version\":\"1.0\"");
+	else
+		ADD(line, ",\"version\":\"1.1\"");
 }
 
 /* Tools that were denied: the first one, and how many of an array. */
@@ -216,7 +221,7 @@ void gw_log_exchange(const struct gw_exchange *x, enum kolk_err err)
 	ADD_TEXT(&line, "method", head->method);
 	ADD_TEXT(&line, "host", head->authority);
 	ADD_TEXT(&line, "target", head->target);
-	ADD_TEXT(&line, "version", version_text(head->version));
+	add_version(&line, head->version);
 	ADD_NUMBER(&line, "bytes_in", x->received);
 	ADD_NUMBER(&line, "bytes_out", x->sent);
 	ADD_NUMBER(&line, "duration_us", x->took_ns / 1000);
