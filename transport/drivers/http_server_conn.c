@@ -252,6 +252,11 @@ void hs_conn_answered(struct hs_conn *conn)
 		return;
 	}
 	exchange->phase = HS_NO_ANSWER;
+	if (whole && exchange->in_size == 0) {
+		exchange->parser.blank = false; /* that was in front of this request */
+		put_exchange(conn);
+		return;
+	}
 	if (whole)
 		hs_exchange_renew(exchange);
 	conn->again = true;
