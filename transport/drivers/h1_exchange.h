@@ -15,9 +15,9 @@ enum { H1_SMALL_BYTES = 2048, H1_IN_BYTES = 16384 + 4096, H1_OUT_BYTES = 16384,
        H1_FEW_BYTES = 128 };
 
 struct h1_sending {
-	struct kolk_io io;
+	struct kolk_io io;                /* not zeroed, like small */
 	struct kolk_timer continue_timer; /* for 100 (Continue) */
-	char small[H1_SMALL_BYTES];       /* not zeroed */
+	char small[H1_SMALL_BYTES];
 };
 
 enum h1_phase {

@@ -100,7 +100,7 @@ struct h1_exchange *h1_exchange_make(struct h1_blocks *blocks)
 	memset(h1, 0, offsetof(struct h1_exchange, few));
 	h1->sending = blocks_get(&blocks->out, sizeof *h1->sending);
 	if (h1->sending != NULL)
-		memset(h1->sending, 0, offsetof(struct h1_sending, small));
+		h1->sending->continue_timer = (struct kolk_timer){ 0 };
 	h1->in = blocks_get(&blocks->in, H1_IN_BYTES);
 	out_free(h1);
 	h1->pump.buffer = h1->in;
