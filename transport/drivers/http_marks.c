@@ -57,6 +57,18 @@ uint8_t http_field_mark(const char *name, size_t size)
 	return 0;
 }
 
+/* By its first letter alone, most are not. */
+static bool may_be_marked(const char *name)
+{
+	static const bool begins[256] = {
+		['c'] = true, ['e'] = true, ['h'] = true, ['k'] = true, ['p'] = true, ['t'] = true,
+		['u'] = true, ['C'] = true, ['E'] = true, ['H'] = true, ['K'] = true, ['P'] = true,
+		['T'] = true, ['U'] = true,
+	};
+
+	return begins[(uint8_t)*name];
+}
+
 static void mark_member(const struct message *message, const char *member, size_t size)
 {
 	for (size_t i = 0; i < message->count; i++)
@@ -80,7 +92,7 @@ static void mark_named(const struct message *message)
 		const char *list = message->fields[i].value, *member;
 		size_t size;
 
-		if (message->marks[i] == 0 ||
+		if (!(message->marks[i] & KOLK_HTTP_MARK_HOP_BY_HOP) ||
 		    !kolk__word_equal(message->fields[i].name, "connection"))
 			continue;
 		while ((member = h1_next_member(&list, &size)) != NULL) {
@@ -99,6 +111,7 @@ void kolk_http_field_marks(const struct kolk_http_field *fields, size_t count, u
 	const struct message message = { .fields = fields, .count = count, .marks = marks };
 
 	for (size_t i = 0; i < count; i++)
-		marks[i] = http_field_mark(fields[i].name, strlen(fields[i].name));
+		marks[i] = may_be_marked(fields[i].name) ?
+				   http_field_mark(fields[i].name, strlen(fields[i].name)) : 0;
 	mark_named(&message);
 }
