@@ -44,6 +44,12 @@ const char *h1_reason(uint32_t status)
 
 static void add_status(struct h1_text *text, uint32_t status)
 {
+	static const char most[] = "HTTP/1.1 200 OK\r\n";
+
+	if (status == 200) {
+		h1_add_bytes(text, most, sizeof most - 1);
+		return;
+	}
 	h1_add_bytes(text, "HTTP/1.1 ", 9);
 	h1_add_number(text, status);
 	h1_add_bytes(text, " ", 1);
