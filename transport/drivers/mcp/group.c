@@ -196,9 +196,7 @@ static void take_lease(struct mcp_group *group, const struct kolk_lease *lease)
 	group->had_one = session->used = true;
 	if (session->pipe != NULL)
 		kolk__mcp_pipe_take(session->pipe, group->loop);
-	/* One that is returned after each call takes the short way back. */
-	if (is_kept(hold))
-		(void)kolk_lease_pin(&hold->lease);
+	(void)kolk_lease_pin(&hold->lease);
 }
 
 /* The calls that a lease was asked for may be gone, or on another one. */
