@@ -15,7 +15,7 @@
 enum {
 	UNUSED_MAX = 64,      /* calls that a loop keeps for the next ones, */
 	KEPT_BYTES = 4096,    /* each with what it has received, and its answer, up to that */
-	TENANT_KEPT = 64      /* a longer name needs memory of its own */
+	TENANT_KEPT = 32      /* a longer name needs memory of its own */
 };
 
 /* A call with a message, as it is kept. */
