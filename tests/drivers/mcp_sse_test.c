@@ -53,6 +53,21 @@ static void begin(struct reading *reading, uint64_t event_max)
 	reading->err = KOLK_OK;
 }
 
+/* Another parser goes on where the last one was silent: that must not be seen. */
+static void replace(struct kolk__sse_parser *parser)
+{
+	uint64_t event_max = parser->event_max;
+	uint32_t id_size = parser->id_size;
+	char id[KOLK__SSE_ID_MAX];
+
+	if (!kolk__sse_is_silent(parser))
+		return;
+	memcpy(id, parser->id, id_size);
+	kolk__sse_end(parser);
+	memset(parser, 0xff, sizeof *parser);
+	assert_int_equal(kolk__sse_go_on(parser, event_max, id, id_size), KOLK_OK);
+}
+
 static void feed(struct reading *reading, const char *bytes, size_t size)
 {
 	uint8_t *copy = malloc(size);
@@ -75,6 +90,8 @@ static void feed(struct reading *reading, const char *bytes, size_t size)
 	free(copy);
 	if (reading->err != KOLK_OK)
 		say(reading, "!", kolk_err_name(reading->err), SIZE_MAX >> 40);
+	else
+		replace(&reading->parser);
 }
 
 static void read_in_pieces(struct reading *reading, const char *text, size_t size, size_t first,
@@ -118,6 +135,40 @@ static void events(void **state)
 	       "[|()|-|\xe2\x82\xac\xf0\x9f\x98\x80]");
 	EXPECT("\n\n\ndata: a\n\n\n\n", "[|()|-|a]");
 	EXPECT("data: a:b: c\n\n", "[|()|-|a:b: c]");
+}
+
+static bool is_silent_after(const char *text)
+{
+	struct kolk__sse_parser parser;
+	const uint8_t *at = (const uint8_t *)text;
+	size_t left = strlen(text);
+	enum kolk__sse_event event;
+	bool silent;
+
+	kolk__sse_begin(&parser, 1000);
+	do
+		assert_int_equal(kolk__sse_next(&parser, &at, &left, &event), KOLK_OK);
+	while (event != SSE_MORE);
+	silent = kolk__sse_is_silent(&parser);
+	kolk__sse_end(&parser);
+	return silent;
+}
+
+static void silence(void **state)
+{
+	(void)state;
+	assert_true(is_silent_after("data: a\n\n"));
+	assert_true(is_silent_after("event: x\ndata: a\n\n: comment\n"));
+	assert_true(is_silent_after(": comment\n\n"));
+	assert_true(is_silent_after("id: 1\ndata: a\n\n"));
+	assert_false(is_silent_after("")); /* a mark of byte order may come */
+	assert_false(is_silent_after("data: a\n"));
+	assert_false(is_silent_after("data: a\n\nd"));
+	assert_false(is_silent_after("data: a\n\n: comm"));
+	assert_false(is_silent_after("data: a\n\n\xef"));
+	assert_false(is_silent_after("unknown\n"));
+	assert_false(is_silent_after("data: a\r\r")); /* an LF may belong to it */
+	assert_false(is_silent_after("id: 1\n"));
 }
 
 static void line_ends(void **state)
@@ -274,6 +325,7 @@ static void data_is_written(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(events),
+	cmocka_unit_test(silence),
 	cmocka_unit_test(line_ends),
 	cmocka_unit_test(ids),
 	cmocka_unit_test(retry),

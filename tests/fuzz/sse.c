@@ -69,6 +69,17 @@ static void feed(struct kolk__sse_parser *parser, const uint8_t *data, size_t si
 	free(copy);
 }
 
+/* Another one goes on. */
+static void replace(struct kolk__sse_parser *parser, uint64_t event_max)
+{
+	uint32_t id_size = parser->id_size;
+	char id[KOLK__SSE_ID_MAX];
+
+	memcpy(id, parser->id, id_size);
+	kolk__sse_end(parser);
+	must(kolk__sse_go_on(parser, event_max, id, id_size) == KOLK_OK);
+}
+
 static struct meaning read_in(const uint8_t *data, size_t size, size_t piece,
 			      uint64_t event_max)
 {
@@ -76,8 +87,11 @@ static struct meaning read_in(const uint8_t *data, size_t size, size_t piece,
 	struct meaning meaning = { 0 };
 
 	kolk__sse_begin(&parser, event_max);
-	for (size_t at = 0; at < size && meaning.err == KOLK_OK; at += piece)
+	for (size_t at = 0; at < size && meaning.err == KOLK_OK; at += piece) {
 		feed(&parser, data + at, piece < size - at ? piece : size - at, &meaning);
+		if (kolk__sse_is_silent(&parser))
+			replace(&parser, event_max);
+	}
 	kolk__sse_end(&parser);
 	return meaning;
 }

@@ -30,23 +30,40 @@ static void finish(struct kolk_mcp_call *call)
 	kolk__mcp_client_check(client);
 }
 
+static void tell_end(struct kolk_mcp_call *call, enum kolk_err err)
+{
+	const struct mcp_outcome *outcome = &call->outcome;
+	struct kolk_mcp_result result = KOLK_INIT(kolk_mcp_result);
+
+	result.err = err;
+	if (outcome->is_error) {
+		result.error = outcome->answer.data;
+		result.error_size = outcome->answer.size;
+		result.error_code = outcome->error_code;
+	} else {
+		result.result = outcome->answer.data;
+		result.result_size = outcome->answer.size;
+	}
+	result.lost = outcome->lost;
+	result.reused = call->reused;
+	result.remade = call->remade;
+	result.status = call->post.status;
+	if (err == KOLK_E_AUTH)
+		kolk__mcp_refusal(call, &result);
+	call->handler.end(call->user, call, &result);
+}
+
 static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 {
 	struct mcp_counts *counts = &call->client->loop->counts;
 
 	call->state = MCP_ENDED;
-	kolk_scope_remove_item(&call->scoped);
+	if (call->scoped != NULL)
+		kolk_scope_remove_item(call->scoped);
 	call->due_ns = KOLK_FOREVER;
 	if (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT)
 		kolk__add_relaxed(&counts->cancelled, 1);
-	call->result.size = (uint32_t)sizeof call->result;
-	call->result.err = err;
-	call->result.reused = call->reused;
-	call->result.remade = call->remade;
-	call->result.status = call->post.status;
-	if (err == KOLK_E_AUTH)
-		kolk__mcp_refusal(call);
-	call->handler.end(call->user, call, &call->result);
+	tell_end(call, err);
 	if (!call->on_wire)
 		finish(call);
 	else
@@ -66,7 +83,7 @@ static void run_ending(struct kolk_call *posted, void *user)
 			mcp_container_of(loop->ending.next, struct kolk_mcp_call, link);
 
 		mcp_list_del(&call->link);
-		end_now(call, call->result.err);
+		end_now(call, call->outcome.err);
 	}
 }
 
@@ -75,7 +92,7 @@ void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err)
 	struct mcp_loop *loop = call->client->loop;
 
 	call->state = MCP_ENDING;
-	call->result.err = err;
+	call->outcome.err = err;
 	mcp_list_add(&loop->ending, &call->link);
 	if (!loop->called)
 		loop->called = kolk_loop_call(loop->loop, &loop->call, run_ending, loop) == KOLK_OK;
@@ -190,17 +207,13 @@ static void on_request(struct kolk_mcp_call *call, const struct mcp_message *mes
 
 static void on_answer(struct kolk_mcp_call *call, const struct mcp_message *message)
 {
-	struct kolk_mcp_result *result = &call->result;
-
 	/* Of a status that is an error, the body explains it, whatever its id. */
 	if (call->post.status >= 400 ? message->error.size == 0 :
 	    call->listen || !kolk__mcp_is_answer_to(message, call->id))
 		return;
-	result->result = message->result.data;
-	result->result_size = message->result.size;
-	result->error = message->error.data;
-	result->error_size = message->error.size;
-	result->error_code = message->error_code;
+	call->outcome.is_error = message->error.size > 0;
+	call->outcome.answer = call->outcome.is_error ? message->error : message->result;
+	call->outcome.error_code = message->error_code;
 	if (call->post.status >= 400)
 		return; /* on_end judges */
 	kolk__mcp_group_leave(call);
@@ -262,7 +275,7 @@ static bool send_again(struct kolk_mcp_call *call)
 	kolk__mcp_group_lost(call);
 	if (call->group->single || !may_send_again(call) || call->losses == MCP_LOST_MAX ||
 	    (fresh && call->remade)) {
-		call->result.lost = call->group->single;
+		call->outcome.lost = call->group->single;
 		return false;
 	}
 	kolk__mcp_group_leave(call);
@@ -272,7 +285,7 @@ static bool send_again(struct kolk_mcp_call *call)
 	kolk__add_relaxed(&call->client->loop->counts.remade, 1);
 	call->losses++;
 	call->remade = true;
-	memset(&call->result, 0, sizeof call->result);
+	call->outcome = (struct mcp_outcome){ .err = KOLK_OK };
 	kolk__mcp_group_enqueue(call);
 	return true;
 }
@@ -283,7 +296,7 @@ static bool is_refuted(struct kolk_mcp_call *call)
 {
 	uint32_t status = call->post.status;
 	struct kolk_mcp *mcp = call->client->loop->mcp;
-	int32_t code = call->result.error_code;
+	int32_t code = call->outcome.error_code;
 
 	if (!call->modern || (code != 0 && code != -32000 && code != -32001) || call->remade ||
 	    mcp->options.era != KOLK_MCP_ERA_AUTO ||
@@ -293,7 +306,7 @@ static bool is_refuted(struct kolk_mcp_call *call)
 	call->remade = true;
 	kolk__mcp_modern_free(call->as_modern);
 	call->as_modern = NULL;
-	memset(&call->result, 0, sizeof call->result);
+	call->outcome = (struct mcp_outcome){ .err = KOLK_OK };
 	kolk__mcp_era_enqueue(call);
 	return true;
 }
@@ -305,7 +318,7 @@ static bool is_renewed(struct kolk_mcp_call *call)
 	    !kolk__mcp_token_renewed(&call->post, call->client->identity))
 		return false;
 	call->renewed = true;
-	memset(&call->result, 0, sizeof call->result);
+	call->outcome = (struct mcp_outcome){ .err = KOLK_OK };
 	kolk__mcp_modern_free(call->as_modern);
 	call->as_modern = NULL;
 	if (call->modern)
@@ -321,7 +334,7 @@ static enum kolk_err judge(const struct kolk_mcp_call *call, enum kolk_err err)
 
 	if (err != KOLK_OK)
 		return err;
-	if (call->result.lost || (call->last_event_id != NULL && kolk__mcp_post_lost(&call->post)))
+	if (call->outcome.lost || (call->last_event_id != NULL && kolk__mcp_post_lost(&call->post)))
 		return KOLK_E_CLOSED;
 	if (status == 401 || status == 403)
 		return KOLK_E_AUTH;
@@ -366,8 +379,8 @@ void kolk__mcp_call_broken(struct kolk_mcp_call *call, enum kolk_err err)
 {
 	if (err != KOLK_E_LIMIT && call->replayable && send_again(call))
 		return;
-	call->result.lost = call->group->single && call->hold != NULL && call->hold->session->lost;
-	if (call->result.lost)
+	call->outcome.lost = call->group->single && call->hold != NULL && call->hold->session->lost;
+	if (call->outcome.lost)
 		kolk__mcp_group_lost(call);
 	kolk__mcp_group_leave(call);
 	end_now(call, err);
@@ -405,7 +418,8 @@ void kolk__mcp_call_send(struct kolk_mcp_call *call)
 					    .session = session,
 					    .body = call->body,
 					    .body_size = call->body_size,
-					    .last_event_id = call->last_event_id };
+					    .last_event_id = call->last_event_id,
+					    .lasts = call->listen };
 
 	session->told |= !call->initialize;
 	if (!call->initialize && session->pipe != NULL) {
@@ -419,8 +433,8 @@ void kolk__mcp_call_send(struct kolk_mcp_call *call)
 		return;
 	}
 	if (!call->notification) {
-		call->result.result = session->initialize;
-		call->result.result_size = session->initialize_size;
+		call->outcome.answer.data = session->initialize->text;
+		call->outcome.answer.size = session->initialize->size;
 	}
 	kolk__mcp_call_end_soon(call, KOLK_OK);
 }

@@ -19,6 +19,12 @@
 
 #include "transport/drivers/mcp/inside.h"
 
+/* One that is pending. */
+struct mcp_acquire {
+	struct kolk_acquire acquire;
+	uint64_t since_ns, until_ns; /* its beginning, its deadline */
+};
+
 static void run(struct mcp_group *group);
 
 static const struct kolk_mcp_options *options_of(const struct mcp_group *group)
@@ -116,7 +122,7 @@ static void fail_until(struct mcp_group *group, enum kolk_err err, uint64_t unti
 		struct kolk_mcp_call *call = first_waiting(group);
 
 		mcp_list_del(&call->link);
-		call->result.lost = group->lost;
+		call->outcome.lost = group->lost;
 		kolk__mcp_call_end_soon(call, err);
 	}
 }
@@ -128,9 +134,9 @@ static void fail_waiting(struct mcp_group *group, enum kolk_err err)
 }
 
 /* There was no lease: of those that wait, time ends only for those whose time is over. */
-static void acquire_failed(struct mcp_group *group, enum kolk_err err)
+static void acquire_failed(struct mcp_group *group, enum kolk_err err, uint64_t until_ns)
 {
-	fail_until(group, err, err == KOLK_E_TIMEOUT ? group->acquire_until_ns : UINT64_MAX);
+	fail_until(group, err, err == KOLK_E_TIMEOUT ? until_ns : UINT64_MAX);
 }
 
 /* The session of a single group is gone. */
@@ -149,7 +155,7 @@ static bool may_have(const struct mcp_group *group, const struct mcp_session *se
 /* Whether a session of VIRGIN was ready before it was asked for. */
 static void count_virgin(const struct mcp_group *group, const struct kolk_lease *lease)
 {
-	uint64_t waited_ns = kolk_loop_now(group->loop->loop) - group->acquire_since_ns;
+	uint64_t waited_ns = kolk_loop_now(group->loop->loop) - group->acquire->since_ns;
 	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
 
 	if (options_of(group)->sharing == KOLK_MCP_VIRGIN &&
@@ -218,19 +224,20 @@ static void acquire_cancel(struct mcp_group *group)
 {
 	if (group->acquire == NULL)
 		return;
-	(void)kolk_acquire_cancel(group->acquire);
+	(void)kolk_acquire_cancel(&group->acquire->acquire);
 	acquire_end(group);
 }
 
 static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct mcp_group *group = user;
+	uint64_t until_ns = group->acquire->until_ns;
 
 	if (err == KOLK_OK)
 		take_lease(group, lease);
 	acquire_end(group);
 	if (err != KOLK_OK)
-		acquire_failed(group, err);
+		acquire_failed(group, err, until_ns);
 	run(group);
 	return_unused(group);
 }
@@ -239,24 +246,25 @@ static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *
  * no other's wait (call.c). False: its end will come. */
 static bool acquire(struct mcp_group *group)
 {
+	uint64_t until_ns = first_waiting(group)->wait_until_ns;
 	enum kolk_err err;
 
-	group->acquire_until_ns = first_waiting(group)->wait_until_ns;
 	group->acquire = blocks_get(&group->loop->acquires, sizeof *group->acquire);
 	if (group->acquire == NULL) {
 		fail_waiting(group, KOLK_E_MEMORY);
 		return true;
 	}
-	group->acquire_since_ns = kolk_loop_now(group->loop->loop);
-	err = kolk_acquire_async(group->loop->loop, group->identity->key, group->acquire_until_ns,
-				 group->acquire, on_acquired, group);
+	group->acquire->since_ns = kolk_loop_now(group->loop->loop);
+	group->acquire->until_ns = until_ns;
+	err = kolk_acquire_async(group->loop->loop, group->identity->key, until_ns,
+				 &group->acquire->acquire, on_acquired, group);
 	if (err == KOLK_PENDING)
 		return false;
 	if (err == KOLK_OK)
-		take_lease(group, &group->acquire->lease);
+		take_lease(group, &group->acquire->acquire.lease);
 	acquire_end(group);
 	if (err != KOLK_OK)
-		acquire_failed(group, err);
+		acquire_failed(group, err, until_ns);
 	return true;
 }
 
@@ -335,7 +343,7 @@ void kolk__mcp_group_enqueue(struct kolk_mcp_call *call)
 	group = call->group;
 	check_lost(group);
 	if (group->lost) {
-		call->result.lost = 1;
+		call->outcome.lost = true;
 		kolk__mcp_call_end_soon(call, KOLK_E_CLOSED);
 		return;
 	}

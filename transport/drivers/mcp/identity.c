@@ -49,6 +49,7 @@ static void forget(struct mcp_identity *identity)
 	mcp_list_del(&identity->unused);
 	identity->mcp->unused_count--;
 	kolk__mcp_tokens_free(identity);
+	kolk__mcp_unshare(identity->params);
 	free(identity);
 }
 
@@ -118,6 +119,8 @@ void kolk__mcp_identities_free(struct kolk_mcp *mcp)
 struct profile {
 	const char *version, *capabilities, *client_info;
 	void *credentials_user;
+	char *params; /* of initialize, malloc'd */
+	size_t params_size;
 };
 
 static bool is_object(const char *json)
@@ -149,37 +152,48 @@ static enum kolk_err profile_of(const struct kolk_mcp *mcp,
 		       KOLK_OK : KOLK_E_OPTIONS;
 }
 
-static struct mcp_identity *make(struct kolk_mcp *mcp, const struct profile *profile,
-				 struct kolk_key *key)
+static enum kolk_err set_params(struct profile *profile)
 {
 	static const char format[] = "{\"protocolVersion\":\"%s\",\"capabilities\":%s,"
 				     "\"clientInfo\":%s}";
+	size_t max = sizeof format + strlen(profile->version) + strlen(profile->capabilities) +
+		     strlen(profile->client_info);
+
+	profile->params = malloc(max);
+	if (profile->params == NULL)
+		return KOLK_E_MEMORY;
+	profile->params_size = (size_t)snprintf(profile->params, max, format, profile->version,
+						profile->capabilities, profile->client_info);
+	return KOLK_OK;
+}
+
+static struct mcp_identity *make(struct kolk_mcp *mcp, const struct profile *profile,
+				 struct kolk_key *key)
+{
 	static const char meta_format[] =
 		"\"io.modelcontextprotocol/protocolVersion\":\"" MCP_MODERN_VERSION "\","
 		"\"io.modelcontextprotocol/clientCapabilities\":%s,"
 		"\"io.modelcontextprotocol/clientInfo\":%s";
 	const char *tenant = kolk_key_tenant(key);
 	size_t tenant_size = strlen(tenant) + 1;
-	size_t profile_size = strlen(profile->version) + strlen(profile->capabilities) +
-			      strlen(profile->client_info);
-	size_t params_max = sizeof format + profile_size;
 	bool modern = mcp->options.era != KOLK_MCP_LEGACY;
-	size_t meta_max = modern ? sizeof meta_format + profile_size : 0;
-	struct mcp_identity *identity =
-		calloc(1, sizeof *identity + tenant_size + params_max + meta_max);
+	size_t meta_max = modern ? sizeof meta_format + strlen(profile->capabilities) +
+					   strlen(profile->client_info) : 0;
+	struct mcp_identity *identity = calloc(1, sizeof *identity + tenant_size + meta_max);
 	char *at;
 
 	if (identity == NULL)
 		return NULL;
+	identity->params = kolk__mcp_share(mcp, profile->params, profile->params_size);
+	if (identity->params == NULL) {
+		free(identity);
+		return NULL;
+	}
 	identity->mcp = mcp;
 	identity->key = key;
 	identity->credentials_user = profile->credentials_user;
-	identity->tenant = memcpy(identity->text, tenant, tenant_size);
-	at = identity->text + tenant_size;
-	identity->params = at;
-	identity->params_size = (size_t)snprintf(at, params_max, format, profile->version,
-						 profile->capabilities, profile->client_info);
-	at += identity->params_size + 1;
+	memcpy(identity->tenant, tenant, tenant_size);
+	at = identity->tenant + tenant_size;
 	identity->meta = modern ? at : NULL;
 	if (modern)
 		(void)snprintf(at, meta_max, meta_format, profile->capabilities,
@@ -189,46 +203,51 @@ static struct mcp_identity *make(struct kolk_mcp *mcp, const struct profile *pro
 
 /* Under the lock: the one of the key, which may be the key of another profile at the address of a
  * key that is gone. */
-static struct mcp_identity *find_same(struct kolk_mcp *mcp, const struct mcp_identity *made)
+static struct mcp_identity *find_same(struct kolk_mcp *mcp, const struct profile *profile,
+				      const struct kolk_key *key)
 {
-	struct mcp_identity *identity = find(mcp, made->key);
+	struct mcp_identity *identity = find(mcp, key);
 
 	if (identity == NULL || identity->refs != 0 ||
-	    (identity->params_size == made->params_size &&
-	     memcmp(identity->params, made->params, made->params_size) == 0 &&
-	     strcmp(identity->tenant, made->tenant) == 0 &&
-	     identity->credentials_user == made->credentials_user))
+	    (identity->params->size == profile->params_size &&
+	     memcmp(identity->params->text, profile->params, profile->params_size) == 0 &&
+	     strcmp(identity->tenant, kolk_key_tenant(key)) == 0 &&
+	     identity->credentials_user == profile->credentials_user))
 		return identity;
 	forget(identity);
 	return NULL;
+}
+
+/* With a reference; NULL: no memory. */
+static struct mcp_identity *add(struct kolk_mcp *mcp, const struct profile *profile,
+				struct kolk_key *key)
+{
+	struct mcp_identity *identity = make(mcp, profile, key);
+
+	if (identity == NULL)
+		return NULL;
+	identity->refs = 1;
+	identity->next = *bucket(mcp, key);
+	*bucket(mcp, key) = identity;
+	return identity;
 }
 
 /* The handle is the identity's, if it had none. NULL: no memory. */
 static struct mcp_identity *enter(struct kolk_mcp *mcp, const struct profile *profile,
 				  struct kolk_key *key)
 {
-	struct mcp_identity *identity, *made = make(mcp, profile, key);
+	struct mcp_identity *identity;
 	bool has_key;
 
-	if (made == NULL) {
-		kolk_key_close(key);
-		return NULL;
-	}
 	(void)pthread_mutex_lock(&mcp->lock);
-	identity = find_same(mcp, made);
-	if (identity == NULL) {
-		identity = made;
-		identity->next = *bucket(mcp, key);
-		*bucket(mcp, key) = identity;
-		identity->refs = 1;
-		made = NULL;
-	} else {
+	identity = find_same(mcp, profile, key);
+	if (identity != NULL)
 		ref(identity);
-	}
-	has_key = identity->clients++ != 0;
+	else
+		identity = add(mcp, profile, key);
+	has_key = identity != NULL && identity->clients++ != 0;
 	(void)pthread_mutex_unlock(&mcp->lock);
-	free(made);
-	if (has_key)
+	if (identity == NULL || has_key)
 		kolk_key_close(key);
 	return identity;
 }
@@ -294,7 +313,7 @@ enum kolk_err kolk__mcp_identity_open(struct kolk_mcp *mcp,
 	const struct kolk_key_options nobody = KOLK_INIT(kolk_key_options);
 	struct kolk_mcp_client_options own;
 	struct kolk_key_options who;
-	struct profile profile;
+	struct profile profile = { .params = NULL };
 	struct kolk_key *key;
 	enum kolk_err err;
 
@@ -303,9 +322,13 @@ enum kolk_err kolk__mcp_identity_open(struct kolk_mcp *mcp,
 		return KOLK_E_OPTIONS;
 	err = profile_of(mcp, &own, &profile);
 	if (err == KOLK_OK)
+		err = set_params(&profile);
+	if (err == KOLK_OK)
 		err = open_key(mcp, &profile, &who, &key);
-	if (err != KOLK_OK)
-		return err;
-	*identity = enter(mcp, &profile, key);
-	return *identity != NULL ? KOLK_OK : KOLK_E_MEMORY;
+	if (err == KOLK_OK) {
+		*identity = enter(mcp, &profile, key);
+		err = *identity != NULL ? KOLK_OK : KOLK_E_MEMORY;
+	}
+	free(profile.params);
+	return err;
 }

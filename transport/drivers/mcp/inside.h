@@ -138,7 +138,7 @@ bool kolk__mcp_token_renewed(const struct mcp_post *post, struct mcp_identity *i
 char *kolk__mcp_challenge(const struct kolk_http_head *head);
 /* A session of the identity was refused; and what a call for one is told of it. */
 void kolk__mcp_refused(struct mcp_identity *identity, const struct mcp_post *post);
-void kolk__mcp_refusal(struct kolk_mcp_call *call);
+void kolk__mcp_refusal(struct kolk_mcp_call *call, struct kolk_mcp_result *result);
 
 /* --- call.c --- */
 void kolk__mcp_call_send(struct kolk_mcp_call *call);

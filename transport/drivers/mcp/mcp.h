@@ -21,6 +21,7 @@
  *   pipe.c      messages over a wire; pipe_lines.c: that of a child; pipe_stream.c: over a stream
  *   pipe_calls.c  the calls on one: whose a message is; pipe_long.c: of one that is too long
  *   note.c      messages whose end no caller waits for; parts.c: the envelope of a whole message
+ *   shared.h    texts that many sessions have in common
  *
  * All but upstream.c and identity.c runs on one loop: that of the client, or that on which the pool
  * makes and ends a session. A session belongs to the holder of its lease.
@@ -40,6 +41,7 @@
 #include "transport/drivers/blocks.h"
 #include "transport/drivers/mcp/pipe.h"
 #include "transport/drivers/mcp/post.h"
+#include "transport/drivers/mcp/shared.h"
 #include "transport/drivers/mcp/stream.h"
 
 enum {
@@ -74,7 +76,7 @@ struct mcp_loop {
 	struct kolk_mcp *mcp;
 	struct kolk_loop *loop;
 	struct kolk_http *http;
-	struct blocks acquires, calls; /* struct kolk_acquire, of groups; struct kolk_mcp_call */
+	struct blocks acquires, parsers, calls; /* of groups, of posts; struct kolk_mcp_call */
 	uint64_t next_id;        /* of requests: no two of an upstream are equal */
 	struct mcp_link groups;  /* MULTIPLEXED: of identities, struct mcp_group.link */
 	struct mcp_link probing; /* calls that wait for the era, struct kolk_mcp_call.link */
@@ -102,6 +104,7 @@ struct kolk_mcp {
 	struct mcp_identity *identities[MCP_IDENTITY_BUCKETS];
 	struct mcp_link unused;          /* identities without references, the oldest first */
 	uint32_t unused_count;
+	struct mcp_link shared;          /* struct mcp_shared */
 	uint32_t open;                   /* clients that are not closed */
 	uint32_t clients;                /* and those being closed, and sessions in no pool that end */
 	uint64_t next_client;
@@ -130,19 +133,16 @@ struct mcp_identity {
 	struct kolk_mcp *mcp;
 	struct kolk_key *key;         /* of the pool of sessions; open while clients is not 0 */
 	uint32_t refs, clients;       /* under mcp.lock; refs: clients, too */
-	/* A session of it was ended: asked by a client that has it alone. */
-	kolk__atomic_bool gone;
+	/* gone: a session of it was ended: asked by a client that has it alone. */
+	kolk__atomic_bool gone, has_token;
+	uint32_t refused;             /* status of the last session that was; 0 = none was */
+	char *challenge;              /* of it: WWW-Authenticate; both under mcp.lock */
 	void *credentials_user;       /* constant */
 	/* W: under mcp.lock. R: likewise, once has_token says so. */
 	char *token;                  /* kolk_mcp_client_set_token; NULL = none */
-	kolk__atomic_bool has_token;
-	char *challenge;              /* of the last session that was refused: WWW-Authenticate */
-	uint32_t refused;             /* its status; 0 = none was; both under mcp.lock */
-	const char *tenant;           /* "" = none; in `text`, as what follows */
-	const char *params;           /* of initialize */
-	size_t params_size;
+	struct mcp_shared *params;    /* of initialize */
 	const char *meta;             /* members of _meta in the modern era; NULL = LEGACY */
-	char text[];
+	char tenant[];                /* "" = none; then the text of meta */
 };
 
 /* The resource. Its fields but `lost`, `used` and `told` are constant once it is made. */
@@ -150,8 +150,7 @@ struct mcp_session {
 	struct mcp_identity *identity;
 	char *id;                     /* Mcp-Session-Id; NULL = the server gave none */
 	char version[16];             /* negotiated */
-	char *initialize;             /* the result of initialize, JSON */
-	size_t initialize_size;
+	struct mcp_shared *initialize; /* its result, JSON */
 	bool lost;                    /* the server does not know it any more */
 	bool used, told;              /* leased before; a client has sent something on it */
 	struct mcp_pipe *pipe;        /* of transports with pipes */
@@ -181,11 +180,9 @@ struct mcp_group {
 	struct mcp_link waiting;      /* calls, the oldest first */
 	bool single;                  /* one session, ever */
 	bool had_one, lost;           /* single: there was one; and it is gone */
-	bool closing;                 /* its client is */
-	struct kolk_acquire *acquire; /* a block; NULL = none is pending */
-	uint64_t acquire_since_ns, acquire_until_ns; /* its beginning, its deadline */
+	bool closing, first_used;     /* its client is; `first` is */
+	struct mcp_acquire *acquire;  /* a block; NULL = none is pending */
 	struct mcp_hold first;        /* the memory of its first hold */
-	bool first_used;
 };
 
 struct kolk_mcp_client {
@@ -207,40 +204,45 @@ enum mcp_call_state {
 	MCP_ENDED    /* `end` has run; what is left of it on the wire ends soon */
 };
 
+/* What `end` will be told. */
+struct mcp_outcome {
+	struct mcp_text answer;       /* a result, or an error of the server */
+	bool is_error, lost;
+	enum kolk_err err;            /* ENDING */
+	int32_t error_code;
+};
+
 struct kolk_mcp_call {
-	struct mcp_link link;         /* group.waiting, pipe.calls, loop.ending */
-	struct mcp_link all;          /* client.calls */
-	struct kolk_scope_item scoped; /* it is cancelled with a scope */
+	struct mcp_link link, all;    /* group.waiting, pipe.calls, loop.ending; client.calls */
+	struct kolk_scope_item *scoped; /* it is cancelled with a scope; NULL = with none */
 	struct kolk_mcp_client *client;
 	struct kolk_mcp_handler handler;
 	void *user;
 	enum mcp_call_state state;
+	uint32_t field_count;
 	struct mcp_group *own, *group; /* own: EXCLUSIVE, in `memory` */
 	struct mcp_hold *hold;        /* the session that it is on */
 	struct mcp_post post;
-	bool on_wire;                 /* post's end will run; STDIO: it is in pipe.calls */
-	bool piped;                   /* it is in pipe.calls */
+	bool on_wire, piped;          /* post's end will run (STDIO: as piped); it is in pipe.calls */
 	bool head_told;               /* HTTP+SSE: of one that listens */
+	uint8_t losses;
 	enum kolk_err broken;         /* HTTP+SSE: the stream ended before its post */
 	bool listen, notification, initialize, replayable, modern;
 	bool remade, reused, paused, answered; /* answered: by local.c's server */
 	bool says_modern;             /* in _meta: what only the modern era has */
 	bool heard, renewed;          /* a message for it came; it was sent with another token */
-	uint8_t losses;
-	struct mcp_note *note;        /* the cancelling one, under way */
 	bool cancel_early, cancel_again; /* it may be read before the request; so it is sent again */
-	/* resume.c's: the stream broke off, and is asked for what follows its last event. */
-	bool resuming;                /* the timer runs */
+	bool resuming;                /* resume_timer runs */
 	uint8_t resumes;              /* without a message since */
-	struct kolk_timer *resume_timer; /* NULL = it never broke off */
-	char *last_event_id;
+	struct mcp_note *note;        /* the cancelling one, under way */
+	struct kolk_timer *resume_timer; /* resume.c; NULL = its stream never broke off */
+	char *last_event_id;          /* likewise: what follows it is asked for */
 	uint64_t id, due_ns, deadline_ns, wait_until_ns; /* due: of due.c; wait: for a session */
 	uint64_t sent_ns;             /* 0 = not, or its answer has begun */
-	struct kolk_mcp_result result; /* ENDING: what end will be told */
-	char *challenge;              /* what result.challenge points to */
+	struct mcp_outcome outcome;
+	char *challenge;              /* what `end` will be told, too */
 	struct mcp_text token;        /* the caller's progress token; size 0 = none */
 	const struct kolk_http_field *fields;
-	uint32_t field_count;
 	const char *body;             /* the message */
 	size_t body_size;
 	void *memory;                 /* of what the last four, and `own`, point to; NULL = freed */

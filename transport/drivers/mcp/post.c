@@ -65,33 +65,65 @@ static enum kolk_err take(struct mcp_post *post, const void *data, size_t size)
 /* An event is whole. One without data, or of a type of the server's own, is none of ours. */
 static enum kolk_err take_event(struct mcp_post *post)
 {
-	bool ours = post->sse.type_size == 0 ||
-		    (post->sse.type_size == 7 && memcmp(post->sse.type, "message", 7) == 0);
+	const struct kolk__sse_parser *sse = post->sse;
+	bool ours = sse->type_size == 0 ||
+		    (sse->type_size == 7 && memcmp(sse->type, "message", 7) == 0);
 	enum kolk_err err = KOLK_OK;
 
-	if (post->sse.has_retry)
-		post->retry_ms = post->sse.retry_ms;
+	if (sse->has_retry)
+		post->retry_ms = sse->retry_ms;
 	if (post->handler->event != NULL)
 		err = post->handler->event(post);
 	else if (ours && post->size > 0)
 		err = read_text(post, post->text, post->size);
-	else if (post->handler->mark != NULL && (post->sse.has_retry || post->sse.has_id))
+	else if (post->handler->mark != NULL && (sse->has_retry || sse->has_id))
 		post->handler->mark(post);
 	post->size = 0;
 	return err;
+}
+
+/* A stream that is silent has no parser; if one of its events had an id, only if it lasts. */
+static enum kolk_err sse_get(struct mcp_post *post)
+{
+	uint64_t event_max = post->loop->mcp->options.message_bytes_max + ERROR_BYTES_MAX;
+	char *id = post->last_id;
+	enum kolk_err err = KOLK_OK;
+
+	if (post->sse != NULL)
+		return KOLK_OK;
+	post->sse = blocks_get(&post->loop->parsers, sizeof *post->sse);
+	if (post->sse == NULL)
+		return KOLK_E_MEMORY;
+	if (post->events_begun)
+		err = kolk__sse_go_on(post->sse, event_max, id,
+				      id != NULL ? (uint32_t)strlen(id) : 0);
+	else
+		kolk__sse_begin(post->sse, event_max);
+	post->events_begun = true;
+	post->last_id = NULL;
+	free(id);
+	return err;
+}
+
+static void sse_put(struct mcp_loop *loop, struct kolk__sse_parser *sse)
+{
+	if (sse == NULL)
+		return;
+	kolk__sse_end(sse);
+	blocks_put(&loop->parsers, sse);
 }
 
 static enum kolk_err take_events(struct mcp_post *post, const void *data, size_t size)
 {
 	const uint8_t *at = data;
 	enum kolk__sse_event event;
-	enum kolk_err err = KOLK_OK;
+	enum kolk_err err = sse_get(post);
 
 	while (err == KOLK_OK && post->failed == KOLK_OK) {
-		err = kolk__sse_next(&post->sse, &at, &size, &event);
+		err = kolk__sse_next(post->sse, &at, &size, &event);
 		if (err != KOLK_OK || event == SSE_MORE)
 			break;
-		err = event == SSE_DATA ? take(post, post->sse.data, post->sse.data_size) :
+		err = event == SSE_DATA ? take(post, post->sse->data, post->sse->data_size) :
 					  take_event(post);
 	}
 	return err;
@@ -103,6 +135,26 @@ static bool is_whole(const struct mcp_post *post, size_t size)
 {
 	return post->body == MCP_BODY_JSON && size == post->whole &&
 	       size <= post->loop->mcp->options.message_bytes_max;
+}
+
+/* The next event may be long in coming. */
+static void rest(struct mcp_post *post)
+{
+	struct kolk__sse_parser *sse = post->sse;
+
+	if (post->size > 0)
+		return;
+	free(post->text);
+	post->text = NULL;
+	post->capacity = 0;
+	if (sse == NULL || !kolk__sse_is_silent(sse) || (sse->id_size > 0 && !post->lasts))
+		return;
+	if (sse->id_size > 0)
+		post->last_id = strndup(sse->id, sse->id_size);
+	if (sse->id_size > 0 && post->last_id == NULL)
+		return;
+	sse_put(post->loop, sse);
+	post->sse = NULL;
 }
 
 static void on_body(void *user, struct kolk_http_exchange *exchange, const void *data, size_t size)
@@ -128,11 +180,8 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 	}
 	if (err != KOLK_OK)
 		kolk__mcp_post_cancel(post, err);
-	if (post->body == MCP_BODY_EVENTS && post->size == 0) { /* the next may be long in coming */
-		free(post->text);
-		post->text = NULL;
-		post->capacity = 0;
-	}
+	if (post->body == MCP_BODY_EVENTS)
+		rest(post);
 }
 
 static bool is_type(const char *value, const char *type)
@@ -159,9 +208,6 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 	post->body = is_type(type, "application/json")	? MCP_BODY_JSON :
 		     is_type(type, "text/event-stream") ? MCP_BODY_EVENTS :
 							  MCP_BODY_DROPPED;
-	if (post->body == MCP_BODY_EVENTS)
-		kolk__sse_begin(&post->sse,
-				post->loop->mcp->options.message_bytes_max + ERROR_BYTES_MAX);
 	if (post->handler->head != NULL && post->failed == KOLK_OK)
 		post->handler->head(post, head);
 }
@@ -193,8 +239,9 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		   const struct kolk_http_field *trailers, size_t count)
 {
 	struct mcp_post *post = user;
-	struct kolk__sse_parser sse;
-	char *text, *challenge = post->challenge;
+	struct kolk__sse_parser *sse = post->sse;
+	struct mcp_loop *loop = post->loop;
+	char *text, *challenge = post->challenge, *last_id = post->last_id;
 
 	post->carried = kolk_http_carried_ns(exchange) != 0;
 	(void)trailers;
@@ -210,13 +257,13 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		err = read_text(post, post->text, post->size);
 	}
 	text = post->text;
-	sse = post->sse;
 	post->text = NULL;
 	post->exchange = NULL;
 	post->handler->end(post, err);
 	free(text); /* messages that were shown from here live until now */
 	free(challenge);
-	kolk__sse_end(&sse);
+	free(last_id);
+	sse_put(loop, sse);
 }
 
 bool kolk__mcp_post_lost(const struct mcp_post *post)
@@ -310,6 +357,7 @@ enum kolk_err kolk__mcp_post_start(struct mcp_post *post, struct mcp_loop *loop,
 	post->loop = loop;
 	post->handler = handler;
 	post->retry_ms = RETRY_MS;
+	post->lasts = options->lasts;
 	post->named = options->session != NULL &&
 		      (options->session->id != NULL || options->session->endpoint != NULL);
 	post->batches = options->session != NULL &&

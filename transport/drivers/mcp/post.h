@@ -82,14 +82,17 @@ struct mcp_post {
 	bool carried;         /* at its end: a connection had it */
 	bool named;           /* a session was named in the request, or in its endpoint */
 	bool batches;         /* the answer may have arrays */
-	enum mcp_body body;
+	bool events_begun;    /* there was a parser */
+	bool lasts;           /* as it was asked */
+	uint8_t body;         /* enum mcp_body */
 	enum kolk_err failed; /* why it was cancelled from within */
 	uint64_t token_hash;  /* of the field that was sent; 0 = none */
 	char *challenge;      /* WWW-Authenticate of 401 or 403, until `end` returns; NULL = none */
 	uint64_t whole;       /* how many bytes the answer has, if its head says so; else 0 */
 	char *text;           /* a message that is being received */
 	size_t size, capacity;
-	struct kolk__sse_parser sse;
+	struct kolk__sse_parser *sse; /* a block of the loop; NULL = no event has begun */
+	char *last_id;        /* without sse: of the last event that had one; NULL = none had */
 	uint64_t retry_ms;    /* how long the server wants a reader of events to wait */
 };
 
@@ -108,6 +111,7 @@ struct mcp_post_options {
 	const char *upgrade;               /* another protocol is asked for; NULL = none */
 	bool replayable;
 	bool cancel_closes;                /* the end of its stream is what tells the server */
+	bool lasts;                        /* its stream may be silent for hours */
 	uint64_t deadline_ns;
 };
 

@@ -214,6 +214,17 @@ struct kolk_mcp_call *kolk__mcp_call_new(struct kolk_mcp_client *client)
 	return call;
 }
 
+/* begin() adds it. */
+static bool set_scope(struct kolk_mcp_call *call, struct kolk_scope *scope)
+{
+	if (scope == NULL)
+		return true;
+	call->scoped = calloc(1, sizeof *call->scoped);
+	if (call->scoped != NULL)
+		call->scoped->scope = scope;
+	return call->scoped != NULL;
+}
+
 enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 				  const struct kolk_mcp_request *request,
 				  struct kolk_mcp_call **call)
@@ -227,13 +238,12 @@ enum kolk_err kolk__mcp_call_make(struct kolk_mcp_client *client,
 	    !is_valid(client->loop->mcp, &own))
 		return KOLK_E_OPTIONS;
 	made = kolk__mcp_call_new(client);
-	if (made != NULL)
+	if (made != NULL && set_scope(made, own.scope))
 		made->memory = malloc((exclusive ? sizeof *made->own : 0) + fields_size(&own) +
 				      strlen(own.method) + 2 * own.params_size +
 				      (size_t)3 * ENVELOPE_MAX);
 	if (made != NULL && made->memory != NULL) {
 		made->own = exclusive ? made->memory : NULL;
-		made->scoped.scope = own.scope; /* begin() adds it */;
 		made->id = kolk__mcp_next_id(client->loop);
 		made->deadline_ns = deadline(client, own.deadline_ns);
 		made->notification = own.notification != 0;
@@ -267,6 +277,7 @@ void kolk__mcp_call_free(struct kolk_mcp_call *call)
 {
 	http_credentials_wipe(call->fields, call->field_count);
 	kolk__mcp_modern_free(call->as_modern);
+	free(call->scoped);
 	free(call->last_event_id);
 	free(call->resume_timer);
 	free(call->challenge);

@@ -27,12 +27,12 @@ static bool may_resume(const struct kolk_mcp_call *call)
 	return !call->modern && !call->notification && call->hold != NULL &&
 	       post->status == 200 && post->body == MCP_BODY_EVENTS &&
 	       (post->failed == KOLK_OK || post->failed == KOLK_E_CLOSED) &&
-	       post->sse.id_size > 0 && call->resumes < MCP_RESUMES_MAX;
+	       post->sse != NULL && post->sse->id_size > 0 && call->resumes < MCP_RESUMES_MAX;
 }
 
 bool kolk__mcp_resume(struct kolk_mcp_call *call)
 {
-	const struct kolk__sse_parser *sse = &call->post.sse;
+	const struct kolk__sse_parser *sse = call->post.sse;
 	uint64_t retry_ms = call->post.retry_ms;
 	char *id;
 
@@ -64,9 +64,9 @@ void kolk__mcp_resume_stop(struct kolk_mcp_call *call)
 
 void kolk__mcp_resume_show(const struct kolk_mcp_call *call, struct kolk_mcp_message *shown)
 {
-	const struct kolk__sse_parser *sse = &call->post.sse;
+	const struct kolk__sse_parser *sse = call->post.sse;
 
-	if (!call->listen || !call->on_wire)
+	if (!call->listen || !call->on_wire || sse == NULL)
 		return;
 	if (sse->id_size > 0) {
 		shown->event_id = sse->id;
@@ -84,7 +84,7 @@ void kolk__mcp_resume_mark(struct mcp_post *post)
 	if (call->state != MCP_SENT || !call->listen || call->handler.mark == NULL)
 		return;
 	kolk__mcp_resume_show(call, &shown);
-	if (!post->sse.has_id) { /* it is another event's */
+	if (!post->sse->has_id) { /* it is another event's */
 		shown.event_id = NULL;
 		shown.event_id_size = 0;
 	}

@@ -27,15 +27,25 @@ struct making {
 
 static const char initialized[] = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
 
+/* But for its identity. */
+static void session_free(struct kolk_mcp *mcp, struct mcp_session *session)
+{
+	(void)pthread_mutex_lock(&mcp->lock);
+	kolk__mcp_unshare(session->initialize);
+	(void)pthread_mutex_unlock(&mcp->lock);
+	free(session->id);
+	free(session->endpoint);
+	free(session);
+}
+
 void kolk__mcp_session_free(struct mcp_session *session)
 {
+	struct kolk_mcp *mcp = session->identity->mcp;
+
 	kolk__mcp_identity_unref(session->identity);
 	if (session->pipe != NULL)
 		kolk__mcp_pipe_close(session->pipe);
-	free(session->id);
-	free(session->endpoint);
-	free(session->initialize);
-	free(session);
+	session_free(mcp, session);
 }
 
 /* ---- create */
@@ -131,6 +141,8 @@ static void on_head(struct mcp_post *post, const struct kolk_http_head *head)
 enum kolk_err kolk__mcp_session_take(struct mcp_session *session,
 				     const struct mcp_message *message)
 {
+	struct kolk_mcp *mcp = session->identity->mcp;
+
 	if (message->too_long)
 		return KOLK_E_LIMIT;
 	if (message->result.size == 0)
@@ -138,12 +150,11 @@ enum kolk_err kolk__mcp_session_take(struct mcp_session *session,
 	if (!kolk__mcp_version_known(message->version))
 		return KOLK_E_UNSUPPORTED;
 	memcpy(session->version, message->version.data, message->version.size);
-	session->initialize = malloc(message->result.size);
-	if (session->initialize == NULL)
-		return KOLK_E_MEMORY;
-	memcpy(session->initialize, message->result.data, message->result.size);
-	session->initialize_size = message->result.size;
-	return KOLK_OK;
+	(void)pthread_mutex_lock(&mcp->lock);
+	kolk__mcp_unshare(session->initialize); /* of an answer that was refused */
+	session->initialize = kolk__mcp_share(mcp, message->result.data, message->result.size);
+	(void)pthread_mutex_unlock(&mcp->lock);
+	return session->initialize != NULL ? KOLK_OK : KOLK_E_MEMORY;
 }
 
 static void on_message(struct mcp_post *post, const struct mcp_message *message)
@@ -190,9 +201,7 @@ static bool try_http_sse(struct making *making)
 		return false;
 	kolk__mcp_http_sse_create(making->loop, session->identity, making->op,
 				  making->deadline_ns);
-	free(session->id);
-	free(session->initialize);
-	free(session);
+	session_free(making->loop->mcp, session);
 	free(making->body);
 	free(making);
 	return true;
@@ -232,12 +241,12 @@ char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity
 {
 	static const char format[] = "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"initialize\","
 				     "\"params\":%s}";
-	size_t max = sizeof format + 20 + identity->params_size;
+	size_t max = sizeof format + 20 + identity->params->size;
 	char *text = malloc(max);
 
 	*id = kolk__mcp_next_id(loop);
 	if (text != NULL)
-		(void)snprintf(text, max, format, (unsigned long long)*id, identity->params);
+		(void)snprintf(text, max, format, (unsigned long long)*id, identity->params->text);
 	return text;
 }
 

@@ -32,6 +32,14 @@ void kolk__sse_begin(struct kolk__sse_parser *parser, uint64_t event_max)
 	parser->id = "";
 }
 
+/* A comment is no part of an event. */
+bool kolk__sse_is_silent(const struct kolk__sse_parser *parser)
+{
+	return parser->err == KOLK_OK && parser->state == NAME && parser->name_size == 0 &&
+	       !parser->after_cr &&
+	       (parser->ended || (parser->event_bytes == 0 && !parser->any && !parser->has_data));
+}
+
 void kolk__sse_end(struct kolk__sse_parser *parser)
 {
 	free(parser->ids);
@@ -147,6 +155,20 @@ static bool reserve_ids(struct kolk__sse_parser *parser, size_t size)
 	parser->ids = ids;
 	parser->ids_max = max;
 	return true;
+}
+
+enum kolk_err kolk__sse_go_on(struct kolk__sse_parser *parser, uint64_t event_max, const char *id,
+			      uint32_t id_size)
+{
+	kolk__sse_begin(parser, event_max);
+	parser->state = NAME;
+	if (id_size == 0)
+		return KOLK_OK;
+	if (!reserve_ids(parser, id_size))
+		return KOLK_E_MEMORY;
+	parser->id = memcpy(parser->ids + parser->ids_max, id, id_size);
+	parser->id_size = id_size;
+	return KOLK_OK;
 }
 
 static void add_text(struct kolk__sse_parser *parser, const uint8_t *bytes, size_t size)

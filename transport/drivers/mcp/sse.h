@@ -62,6 +62,11 @@ struct kolk__sse_parser {
 
 /* event_max: bytes of the lines of one event, comments and line ends not counted. */
 void kolk__sse_begin(struct kolk__sse_parser *parser, uint64_t event_max);
+/* Whether it is between two events: of what it knows the id alone matters for what follows. */
+bool kolk__sse_is_silent(const struct kolk__sse_parser *parser);
+/* Begin instead of a parser of the same stream that was silent, and had this id. E_MEMORY. */
+enum kolk_err kolk__sse_go_on(struct kolk__sse_parser *parser, uint64_t event_max, const char *id,
+			      uint32_t id_size);
 /* Free what it holds; harmless on zeros. */
 void kolk__sse_end(struct kolk__sse_parser *parser);
 /* The next thing in the piece *at, of which *left bytes are left. KOLK_E_LIMIT: an event,

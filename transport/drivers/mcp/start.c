@@ -21,8 +21,8 @@ static enum kolk_err begin(struct kolk_mcp_call *call, const struct kolk_mcp_han
 		return KOLK_E_OPTIONS;
 	call->user = user;
 	mcp_list_add(&client->calls, &call->all);
-	if (call->scoped.scope != NULL)
-		kolk_scope_add_item(call->scoped.scope, &call->scoped, cancel_with_scope, call);
+	if (call->scoped != NULL)
+		kolk_scope_add_item(call->scoped->scope, call->scoped, cancel_with_scope, call);
 	kolk__own_add(&client->loop->counts.calls, 1);
 	kolk__mcp_call_due(call, call->deadline_ns);
 	kolk__mcp_era_enqueue(call);

@@ -96,7 +96,7 @@ static enum kolk_err take_message(struct mcp_stream *stream, const char *text, s
 
 static bool is_type(const struct mcp_post *post, const char *type)
 {
-	return mcp_text_is((struct mcp_text){ post->sse.type, post->sse.type_size }, type);
+	return mcp_text_is((struct mcp_text){ post->sse->type, post->sse->type_size }, type);
 }
 
 static enum kolk_err on_event(struct mcp_post *post)
@@ -105,7 +105,7 @@ static enum kolk_err on_event(struct mcp_post *post)
 
 	if (stream->closing || post->size == 0)
 		return KOLK_OK;
-	if (stream->named && (post->sse.type_size == 0 || is_type(post, "message")))
+	if (stream->named && (post->sse->type_size == 0 || is_type(post, "message")))
 		return take_message(stream, post->text, post->size);
 	if (!stream->named && is_type(post, "endpoint")) {
 		stream->named = true;

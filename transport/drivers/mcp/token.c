@@ -162,17 +162,17 @@ void kolk__mcp_refused(struct mcp_identity *identity, const struct mcp_post *pos
 	free(before);
 }
 
-void kolk__mcp_refusal(struct kolk_mcp_call *call)
+void kolk__mcp_refusal(struct kolk_mcp_call *call, struct kolk_mcp_result *result)
 {
 	struct mcp_identity *identity = call->client->identity;
 	struct kolk_mcp *mcp = identity->mcp;
 
 	(void)pthread_mutex_lock(&mcp->lock);
-	if (call->result.status == 0)
-		call->result.status = identity->refused;
+	if (result->status == 0)
+		result->status = identity->refused;
 	if (identity->challenge != NULL && call->challenge == NULL &&
-	    call->result.status == identity->refused)
+	    result->status == identity->refused)
 		call->challenge = strdup(identity->challenge);
 	(void)pthread_mutex_unlock(&mcp->lock);
-	call->result.challenge = call->challenge;
+	result->challenge = call->challenge;
 }

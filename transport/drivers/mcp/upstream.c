@@ -36,7 +36,7 @@ void kolk__mcp_client_freed(struct kolk_mcp *mcp)
 
 /* ---- open */
 
-enum { ACQUIRES_KEPT = 64, CALLS_KEPT = 64 };
+enum { BLOCKS_KEPT = 64 }; /* of each kind */
 
 static void mcp_free(struct kolk_mcp *mcp)
 {
@@ -44,6 +44,7 @@ static void mcp_free(struct kolk_mcp *mcp)
 		if (mcp->loops[i].http != NULL)
 			(void)kolk_http_close(mcp->loops[i].http, NULL, NULL);
 		blocks_free(&mcp->loops[i].acquires);
+		blocks_free(&mcp->loops[i].parsers);
 		blocks_free(&mcp->loops[i].calls);
 	}
 	kolk__mcp_identities_free(mcp);
@@ -71,8 +72,7 @@ static enum kolk_err open_loops(struct kolk_mcp *mcp)
 		mcp_list_init(&loop->groups);
 		mcp_list_init(&loop->probing);
 		mcp_list_init(&loop->ending);
-		loop->acquires.max = ACQUIRES_KEPT;
-		loop->calls.max = CALLS_KEPT;
+		loop->acquires.max = loop->parsers.max = loop->calls.max = BLOCKS_KEPT;
 		err = kolk_http_open(loop->loop, NULL, &loop->http);
 		mcp->loop_count = i + 1;
 	}
@@ -157,6 +157,7 @@ static enum kolk_err open_made(struct kolk_mcp *made, const struct kolk_mcp_opti
 	(void)pthread_condattr_destroy(&monotonic);
 	mcp_list_init(&made->unused);
 	kolk__store_relaxed(&made->close_until_ns, KOLK_FOREVER);
+	mcp_list_init(&made->shared);
 	err = mcp_open(made, options);
 	if (err != KOLK_OK)
 		mcp_free(made);
