@@ -209,7 +209,7 @@ void gw_log_exchange(const struct gw_exchange *x, enum kolk_err err)
 	const struct kolk_http_request_head *head = x->head;
 	const struct gw_route *route = x->target != NULL ? x->target->route : NULL;
 	struct gw_loop *loop = x->loop;
-	char trace[2 * sizeof x->trace.id + 1];
+	char trace[2 * sizeof x->trace->id + 1];
 	struct line line;
 
 	if (loop->gateway->log == NULL)
@@ -230,7 +230,7 @@ void gw_log_exchange(const struct gw_exchange *x, enum kolk_err err)
 				route != NULL ? route->pool : NULL);
 	ADD_TEXT(&line, "request_id", x->request_id);
 	if (x->traced) {
-		gw_trace_hex(x->trace.id, sizeof x->trace.id, trace);
+		gw_trace_hex(x->trace->id, sizeof x->trace->id, trace);
 		ADD_TEXT(&line, "trace_id", trace);
 	}
 	if (x->mcp != NULL)

@@ -49,6 +49,7 @@ static void free_exchange(struct gw_exchange *x)
 	gw_pipe_free(&x->up);
 	gw_pipe_free(&x->down);
 	free(x->passed);
+	free(x->trace);
 	free(x->asking);
 	free(x);
 }
@@ -60,6 +61,10 @@ void gw_exchange_trim(struct gw_exchange *x, const char *tenant)
 	x->asking = NULL;
 	free(x->passed);
 	x->passed = NULL;
+	if (x->traced)
+		return;
+	free(x->trace);
+	x->trace = NULL;
 }
 
 void gw_exchange_put(struct gw_exchange *x)

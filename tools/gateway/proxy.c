@@ -225,7 +225,8 @@ static bool dispatch_again(struct gw_exchange *x)
 	gw_status_withdraw(x);
 	x->member = NULL;
 	x->moved = false;
-	x->trace.pool = NULL; /* it may be freed: nothing shows that it is in use */
+	if (x->traced)
+		x->trace->pool = NULL; /* it may be freed: nothing shows that it is in use */
 	gw_view_leave(x->view, loop->index);
 	x->view = gw_view_use(loop->view, loop->index);
 	dispatch(x);

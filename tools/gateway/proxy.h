@@ -57,7 +57,7 @@ struct gw_exchange {
 	bool tls;
 	bool deferred;
 	bool charged;                          /* it took its token */
-	bool traced;                           /* trace is there */
+	bool traced;                           /* by trace */
 	bool in_flight;                        /* at member */
 	bool moved;                            /* member is the second one */
 	bool repeated;                         /* the first one may have seen it */
@@ -75,7 +75,7 @@ struct gw_exchange {
 	 * written before they are read. */
 	struct gw_pipe up, down;
 	struct gw_passed *passed;              /* NULL = it was never passed on */
-	struct gw_trace trace;
+	struct gw_trace *trace;                /* NULL = it was never traced */
 	char client[48];                       /* its address; "" = a Unix socket's */
 	struct gw_asking *asking;              /* NULL = it is a stream of events: gw_exchange_trim */
 	const char *tenant;                    /* in it, or the MCP call's */

@@ -242,7 +242,7 @@ static void add_state(struct out *out, const struct gw_exchange *x)
 {
 	const char *state = kolk_http_field(x->head->fields, x->head->field_count, "tracestate");
 
-	if (state == NULL || !gw_trace_is_continued(&x->trace) || strlen(state) > VALUE_MAX)
+	if (state == NULL || !gw_trace_is_continued(x->trace) || strlen(state) > VALUE_MAX)
 		return;
 	add(out, ",\"traceState\":\"");
 	add_escaped(out, state, strlen(state));
@@ -254,7 +254,7 @@ static void write_server(struct out *out, const struct gw_exchange *x, enum kolk
 	const struct kolk_http_request_head *head = x->head;
 	const struct gw_route *route = x->target != NULL ? x->target->route : NULL;
 
-	begin_span(out, &x->trace, SERVER);
+	begin_span(out, x->trace, SERVER);
 	add_name(out, x);
 	add_state(out, x);
 	add_times(out, &(struct times){ x->begin_ns, x->begin_ns + x->took_ns });
@@ -305,7 +305,7 @@ static void add_url(struct out *out, const struct gw_exchange *x, const struct k
 
 static void write_client(struct out *out, const struct gw_exchange *x, enum kolk_err err)
 {
-	const struct gw_trace *trace = &x->trace;
+	const struct gw_trace *trace = x->trace;
 	const uint64_t end_ns = trace->end_ns != 0 ? trace->end_ns : kolk_in_ns(0);
 	const bool broken_off = trace->end_ns == 0;
 	struct kolk_pool_info pool = KOLK_INIT(kolk_pool_info);
@@ -332,11 +332,11 @@ static void write_client(struct out *out, const struct gw_exchange *x, enum kolk
 void gw_trace_end(struct gw_exchange *x, enum kolk_err err)
 {
 	struct gw_tracer *tracer = x->loop->tracer;
-	const uint32_t spans = x->trace.begin_ns != 0 ? 2 : 1;
+	const uint32_t spans = x->trace->begin_ns != 0 ? 2 : 1;
 	char *room;
 	struct out out;
 
-	if (tracer == NULL || (x->trace.flags & 1) == 0)
+	if (tracer == NULL || (x->trace->flags & 1) == 0)
 		return;
 	room = gw_export_room(tracer, spans);
 	if (room == NULL)

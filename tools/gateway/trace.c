@@ -2,6 +2,7 @@
 /* trace.c - the trace that a request belongs to: continued or begun, and passed on. */
 #include "tools/gateway/trace.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -121,15 +122,19 @@ void gw_trace_begin(struct gw_exchange *x)
 	struct gw_tracer *tracer = x->loop->tracer;
 	const char *parent = parent_of(x);
 
-	x->traced = true;
-	x->trace = (struct gw_trace){ .flags = 0 };
-	if (parent == NULL || !gw_traceparent_read(parent, &x->trace)) {
-		memset(x->trace.parent, 0, sizeof x->trace.parent);
-		random_get(tracer, x->trace.id, sizeof x->trace.id);
-		x->trace.flags = is_sampled(x->trace.id, tracer->to->sample_from);
+	if (x->trace == NULL)
+		x->trace = malloc(sizeof *x->trace);
+	x->traced = x->trace != NULL;
+	if (!x->traced)
+		return;
+	*x->trace = (struct gw_trace){ .flags = 0 };
+	if (parent == NULL || !gw_traceparent_read(parent, x->trace)) {
+		memset(x->trace->parent, 0, sizeof x->trace->parent);
+		random_get(tracer, x->trace->id, sizeof x->trace->id);
+		x->trace->flags = is_sampled(x->trace->id, tracer->to->sample_from);
 	}
-	random_get(tracer, x->trace.server, sizeof x->trace.server);
-	random_get(tracer, x->trace.client, sizeof x->trace.client);
+	random_get(tracer, x->trace->server, sizeof x->trace->server);
+	random_get(tracer, x->trace->client, sizeof x->trace->client);
 }
 
 /* ---- on its way */
@@ -145,7 +150,7 @@ bool gw_trace_is_continued(const struct gw_trace *trace)
 void gw_trace_forward(struct gw_exchange *x)
 {
 	struct gw_fields *fields = &x->loop->fields;
-	const bool continued = gw_trace_is_continued(&x->trace);
+	const bool continued = gw_trace_is_continued(x->trace);
 	char text[GW_TRACEPARENT_SIZE];
 
 	for (uint32_t i = 0; i < x->head->field_count; i++) {
@@ -156,33 +161,33 @@ void gw_trace_forward(struct gw_exchange *x)
 		     (strcmp(name, "tracestate") == 0 && !continued)))
 			fields->marks[i] |= KOLK_HTTP_MARK_OWN;
 	}
-	gw_traceparent_write(&x->trace, text);
+	gw_traceparent_write(x->trace, text);
 	gw_fields_print(fields, "traceparent", "%s", text);
 }
 
 void gw_trace_ask(struct gw_exchange *x, struct kolk_pool *pool)
 {
-	x->trace.pool = pool;
-	x->trace.retried = x->moved;
-	x->trace.carried_ns = x->trace.end_ns = 0; /* those of another member */
-	if (x->trace.begin_ns == 0)
-		x->trace.begin_ns = kolk_in_ns(0);
+	x->trace->pool = pool;
+	x->trace->retried = x->moved;
+	x->trace->carried_ns = x->trace->end_ns = 0; /* those of another member */
+	if (x->trace->begin_ns == 0)
+		x->trace->begin_ns = kolk_in_ns(0);
 }
 
 void gw_trace_head(struct gw_exchange *x, const struct kolk_http_exchange *back,
 		   const struct kolk_http_head *head)
 {
-	x->trace.carried_ns = kolk_http_carried_ns(back);
-	x->trace.head_ns = kolk_in_ns(0);
-	x->trace.status = head->status;
-	x->trace.version = head->version;
-	x->trace.reused = head->reused != 0;
+	x->trace->carried_ns = kolk_http_carried_ns(back);
+	x->trace->head_ns = kolk_in_ns(0);
+	x->trace->status = head->status;
+	x->trace->version = head->version;
+	x->trace->reused = head->reused != 0;
 }
 
 void gw_trace_answered(struct gw_exchange *x, const struct kolk_http_exchange *back)
 {
-	if (x->trace.carried_ns == 0)
-		x->trace.carried_ns = kolk_http_carried_ns(back);
-	x->trace.end_ns = kolk_in_ns(0);
-	x->trace.retried |= kolk_http_retried(back);
+	if (x->trace->carried_ns == 0)
+		x->trace->carried_ns = kolk_http_carried_ns(back);
+	x->trace->end_ns = kolk_in_ns(0);
+	x->trace->retried |= kolk_http_retried(back);
 }

@@ -48,7 +48,7 @@ bool gw_trace_is_continued(const struct gw_trace *trace);
 void gw_trace_hex(const uint8_t *bytes, size_t size, char *text);
 
 /* All on the loop. The head of the exchange is there, and who the client is: continue its trace, or
- * begin one. The loop has a tracer. */
+ * begin one. The loop has a tracer. Without memory it is not traced. */
 void gw_trace_begin(struct gw_exchange *x);
 /* The fields of its head are being passed on: mark those of the client's trace that are not, and add
  * the gateway's. */
