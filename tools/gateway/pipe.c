@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t capacity_for(size_t size)
+static uint32_t capacity_for(size_t size)
 {
-	size_t capacity = 512;
+	uint32_t capacity = 512;
 
 	while (capacity < size)
 		capacity *= 2;
@@ -39,6 +39,8 @@ char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size)
 {
 	char *grown;
 
+	if (size > GW_PIPE_MAX - pipe->size)
+		return NULL;
 	if (pipe->size == 0)
 		pipe->begin = 0;
 	if (pipe->capacity - pipe->begin - pipe->size >= size)
@@ -47,7 +49,7 @@ char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size)
 		memmove(pipe->data, pipe->data + pipe->begin, pipe->size);
 	pipe->begin = 0;
 	if (pipe->capacity - pipe->size < size) {
-		size_t capacity = capacity_for(pipe->size + size);
+		uint32_t capacity = capacity_for(pipe->size + size);
 
 		grown = grow(pipe, capacity);
 		if (grown == NULL)
@@ -60,7 +62,7 @@ char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size)
 
 void gw_pipe_commit(struct gw_pipe *pipe, size_t size)
 {
-	pipe->size += size;
+	pipe->size += (uint32_t)size;
 }
 
 bool gw_pipe_push(struct gw_pipe *pipe, const void *data, size_t size)
@@ -92,8 +94,8 @@ size_t gw_pipe_take(struct gw_pipe *pipe, void *buffer, size_t capacity)
 
 void gw_pipe_drop(struct gw_pipe *pipe, size_t size)
 {
-	pipe->begin += size;
-	pipe->size -= size;
+	pipe->begin += (uint32_t)size;
+	pipe->size -= (uint32_t)size;
 }
 
 void gw_pipe_reset(struct gw_pipe *pipe)

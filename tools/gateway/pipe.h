@@ -4,24 +4,27 @@
  *
  * A sender is paused at GW_PIPE_HIGH bytes and resumed at GW_PIPE_LOW. One piece more may come, so a
  * pipe never holds more than GW_PIPE_HIGH and the largest piece (20 KiB from upstreams, 16 KiB on
- * HTTP/2; from a client on HTTP/1.1 what its socket held, at most 1 MiB).
+ * HTTP/2; from a client on HTTP/1.1 what its socket held, at most 1 MiB). Whole messages that are
+ * gathered in one have bounds of their own, and GW_PIPE_MAX.
  */
 #ifndef KOLK_GATEWAY_PIPE_H
 #define KOLK_GATEWAY_PIPE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum { GW_PIPE_HIGH = 65536, GW_PIPE_LOW = 32768 };
+enum { GW_PIPE_HIGH = 65536, GW_PIPE_LOW = 32768, GW_PIPE_MAX = 1 << 30 };
 
 struct gw_pipe {
 	char *data;
-	size_t begin, size, capacity;
+	uint32_t begin, size, capacity;
 	bool ended; /* nothing comes any more */
 	bool secret; /* credentials are in it: its memory is wiped before it is given back */
 };
 
-/* Room for so many bytes behind what is there: NULL = no memory. What is there may move. */
+/* Room for so many bytes behind what is there: NULL = no memory, or more than GW_PIPE_MAX. What is
+ * there may move. */
 char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size);
 /* So many bytes were written to that place. */
 void gw_pipe_commit(struct gw_pipe *pipe, size_t size);

@@ -91,7 +91,7 @@ static bool put_message(struct gw_pipe *out, enum form form, const struct gw_mcp
 /* All of it, or nothing. */
 bool gw_mcp_write(struct gw_mcp_call *call, const struct gw_mcp_message *message)
 {
-	size_t before = call->out.size;
+	uint32_t before = call->out.size;
 	bool ok = put_message(&call->out, form_of(call), message);
 
 	if (!ok)
@@ -104,7 +104,7 @@ bool gw_mcp_write_mark(struct gw_mcp_call *call, const struct kolk_mcp_message *
 	const struct gw_mcp_message mark = { .event_id = { event->event_id, event->event_id_size },
 					     .has_retry = event->has_retry != 0,
 					     .retry_ms = event->retry_ms };
-	size_t before = call->out.size;
+	uint32_t before = call->out.size;
 	/* Browsers keep the id of no event without data. */
 	bool ok = put_mark(&call->out, &mark) &&
 		  put(&call->out, mark.event_id.size > 0 ? "data: \n\n" : "\n");
