@@ -15,6 +15,7 @@
 #include "tools/gateway/mcp/dialog.h"
 #include "tools/gateway/mcp/modern.h"
 #include "tools/gateway/mcp/origin.h"
+#include "tools/gateway/mcp/silence.h"
 #include "tools/gateway/mcp/stdio.h"
 #include "tools/gateway/principal.h"
 #include "tools/gateway/warm/warm.h"
@@ -400,27 +401,6 @@ static void answer(struct gw_mcp_call *call, struct kolk_http_answer *with, cons
 		trim(call);
 }
 
-/* Those of many streams are due at one time: the loop wakes up once for them. */
-static uint64_t comment_due_ns(void)
-{
-	const uint64_t step_ns = 100 * KOLK_MS_NS, due_ns = kolk_in_ns(GW_MCP_COMMENT_NS);
-
-	return due_ns - due_ns % step_ns + step_ns;
-}
-
-static void on_silence(struct kolk_timer *timer, void *user)
-{
-	struct gw_mcp_call *call = user;
-	bool silent;
-
-	pthread_mutex_lock(&call->lock);
-	silent = !call->done && call->out.size == 0 && gw_pipe_push(&call->out, ": \n\n", 4);
-	pthread_mutex_unlock(&call->lock);
-	if (silent)
-		kolk_http_server_more(call->x->front);
-	(void)kolk_timer_start(call->front->loop, timer, comment_due_ns(), on_silence, call);
-}
-
 void gw_mcp_front_turn(struct gw_mcp_call *call)
 {
 	struct kolk_http_answer with = KOLK_INIT(kolk_http_answer);
@@ -451,8 +431,7 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 		return;
 	answer(call, &with, challenge);
 	if (with.pull != NULL && call->x != NULL)
-		(void)kolk_timer_start(call->front->loop, &call->comment, comment_due_ns(),
-				       on_silence, call);
+		gw_mcp_silence_begin(call);
 }
 
 void gw_mcp_front_end(struct gw_exchange *x)
@@ -461,7 +440,7 @@ void gw_mcp_front_end(struct gw_exchange *x)
 
 	x->mcp = NULL;
 	call->x = NULL;
-	kolk_timer_stop(&call->comment);
+	gw_mcp_silence_end(call);
 	pthread_mutex_lock(&call->lock);
 	call->gone = true;
 	pthread_mutex_unlock(&call->lock);

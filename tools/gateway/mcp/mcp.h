@@ -15,7 +15,7 @@
  *   adapt.h        clients with sessions of a server that has none (2026-07-28); dialog.h: requests
  *                  that stand for themselves, whose server has sessions and asks
  *   tools.h        tools that a client may not have; federation.h: several servers behind one route
- *   cached.h       answers that are kept; cache.h: where. age.h: the end of streams
+ *   cached.h       answers that are kept; cache.h: where. age.h, silence.h: streams
  *
  *   front ── to_home ──► home ──► kolk/mcp.h ──► server
  *         ◄── to_front ──      ◄──
@@ -87,6 +87,8 @@ struct gw_mcp_loop {
 	uint64_t asked;              /* the last id of a request to a client */
 	struct gw_mcp_ids ids;       /* with the same random key on each loop */
 	uint64_t random;             /* of ages: age.h */
+	struct gw_mcp_call *silent, **silent_end; /* by comment_ns: silence.h */
+	struct kolk_timer comment;   /* of the first one */
 };
 
 enum gw_mcp_kind {
@@ -107,20 +109,19 @@ struct gw_mcp_call {
 	enum gw_mcp_kind kind;
 	bool modern;                 /* it stands for itself; home is front, unless: */
 	bool continues;              /* it goes on with a suspended one, in `slot` of its home */
+	bool passes;                 /* mcp.client_token: the server is shown `token` */
 	struct gw_mcp_pool *pool;
 	struct gw_loop *front, *home;
-	uint32_t slot;
+	uint32_t slot, field_count;  /* fields in field_text */
 	uint64_t generation;         /* of the session that it names */
 	uint64_t route;              /* identity of its route */
 	uint64_t deadline_ns;        /* 0 = the pool's */
 	struct gw_pipe body;
 	struct kolk_mcp_envelope *message; /* of body; one that has none says nothing */
 	uint8_t principal[32];       /* of its token: principal.h; zeros = none is looked at */
-	bool passes;                 /* mcp.client_token: the server is shown this: */
-	char *token;                 /* NULL = none */
+	char *token;                 /* NULL = none; of passes */
 	char *last_event_id;         /* of GET; NULL = none */
 	struct gw_pipe field_text;   /* NAME NUL VALUE NUL ... */
-	uint32_t field_count;
 	struct gw_tool_rules *tools; /* it holds them; NULL = its client may have all */
 
 	/* Front's. */
@@ -128,27 +129,29 @@ struct gw_mcp_call {
 	struct gw_mcp_line *line;    /* instead of x: stdio.h */
 	bool given, answered, kept;  /* to home; over HTTP; kept: it goes to the loop's `unused` */
 	char *told;                  /* challenge.h: what was made for its client; NULL = nothing */
-	struct kolk_timer comment;
+	struct gw_mcp_call *silent_next, **silent_at; /* in the loop's `silent`; NULL = it is not */
+	uint64_t comment_ns;
 
 	/* Home's. */
-	bool begun, reopened;        /* reopened: begun once more */
-	const struct gw_mcp_holder *holder; /* of own: as of a session */
+	bool begun, reopened, repeated; /* reopened: begun once more; repeated: of_generation */
 	bool discovers;              /* server/discover of a server with sessions: it asks initialize */
+	bool adapts;                 /* initialize of a server without sessions: it asks discover */
+	bool relistens;              /* its stream is asked for again, with other resources */
+	bool suspends, logs;         /* its answer is what the server asks; log messages are passed */
+	const struct gw_mcp_holder *holder; /* of own: as of a session */
 	struct gw_mcp_session *session;
 	struct kolk_mcp_client *own; /* of a call without a session */
 	struct gw_mcp_call *next, **at; /* in session->calls, or in the loop's `alone` */
 	struct kolk_mcp_call *back;  /* NULL = not begun, or ended */
 	struct gw_mcp_ask *asks;
-	bool adapts;                 /* initialize of a server without sessions: it asks discover */
-	bool relistens;              /* its stream is asked for again, with other resources */
 	struct gw_mcp_asking *asking; /* a server without sessions needs something of the client */
 	struct gw_pipe params;       /* instead of the client's; empty = the client's */
 	uint64_t suspend_ns;         /* the longest wait for the client's answers */
 	uint32_t suspended_max;      /* calls of its tenant that may */
+	enum kolk_err ended;         /* how it ended at the server */
 	uint64_t age_max_ns;         /* of a stream that only listens; 0 = GW_MCP_STREAM_AGE_NS */
 	struct kolk_timer age;
 	struct gw_mcp_dialog *dialog; /* its server may ask its client; NULL = not */
-	bool suspends, logs;         /* its answer is what the server asks; log messages are passed */
 	struct gw_mcp_subscription *subscription; /* of a server with sessions; NULL = it is none */
 	struct gw_mcp_cache *cache;  /* of its route; NULL = none */
 	struct gw_mcp_cache_key *cached; /* its answer may be kept; NULL = not */
@@ -157,18 +160,15 @@ struct gw_mcp_call {
 	struct gw_pipe rewritten;    /* its message as a server of a federation gets it; empty = body's */
 	uint32_t member;             /* which server of its federation it is for */
 	uint32_t of_slot;            /* its client's session, of which it went to that with the server */
-	uint64_t of_generation;      /* 0 = it did not, or a second time */
-	bool repeated;               /* likewise */
-	enum kolk_err ended;         /* how it ended at the server */
+	uint64_t of_generation;      /* 0 = it did not, or a second time: repeated */
 
 	kolk__atomic_u32 refs;       /* W, R: any. Means: front, home, and each that is posted */
 	pthread_mutex_t lock;
 	/* Under it. */
 	struct gw_pipe out;          /* the answer's body */
-	uint32_t status;             /* of the answer */
+	uint32_t status, tools_denied; /* of the answer; how many tools were */
 	char *challenge;             /* of the server, with 401 or 403; NULL = none */
 	char *tool_denied;           /* the first one; NULL = none */
-	uint32_t tools_denied;       /* how many */
 	bool stream;                 /* it is one of events */
 	bool done;                   /* nothing more comes */
 	bool gone;                   /* front has ended */

@@ -18,11 +18,11 @@ struct gw_mcp_session {
 	struct kolk_timer idle;
 	const struct gw_mcp_holder *holder; /* whose token its server is shown; NULL = nobody's */
 	bool retired;                /* another's is now: it ends with its last call */
+	bool in_federation;          /* its client has others beside it: what servers ask gets other ids */
+	bool ahead;                  /* its client was made before it came (warm/ahead.c) */
 	struct gw_mcp_adapted *adapted; /* its server has no sessions; NULL = it has */
 	struct gw_mcp_federated *federated; /* it is one with several servers, without `client`; NULL = not */
-	bool ahead;                  /* its client was made before it came (warm/ahead.c) */
 	struct gw_warm_pair *warm;   /* what it counts for; NULL = it is not counted */
-	bool in_federation;          /* its client has others beside it: what servers ask gets other ids */
 };
 
 /* Names them apart for the library, where each is alone. */
