@@ -95,6 +95,13 @@ uint64_t race_random(uint64_t *state)
 	return *state >> 33;
 }
 
+bool race_goes_on(uint64_t began_ms, uint64_t done, uint64_t wanted)
+{
+	uint64_t took_ms = tap_now_ms() - began_ms;
+
+	return took_ms < race_ms || (done < wanted && took_ms < 10000);
+}
+
 static void use(struct race *race, struct kolk_lease *lease, uint64_t random)
 {
 	struct cell *cell = kolk_lease_resource(lease);
