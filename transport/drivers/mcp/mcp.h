@@ -151,8 +151,7 @@ struct mcp_session {
 	char *id;                     /* Mcp-Session-Id; NULL = the server gave none */
 	char version[16];             /* negotiated */
 	struct mcp_shared *initialize; /* its result, JSON */
-	bool lost;                    /* the server does not know it any more */
-	bool used, told;              /* leased before; a client has sent something on it */
+	bool lost, used, told;        /* unknown to the server; leased before; a client sent on it */
 	struct mcp_pipe *pipe;        /* of transports with pipes */
 	char *endpoint;               /* HTTP+SSE: the target of POST */
 	struct kolk_resource_op *ending; /* HTTP+SSE: its end */
@@ -224,12 +223,11 @@ struct kolk_mcp_call {
 	struct mcp_hold *hold;        /* the session that it is on */
 	struct mcp_post post;
 	bool on_wire, piped;          /* post's end will run (STDIO: as piped); it is in pipe.calls */
-	bool head_told;               /* HTTP+SSE: of one that listens */
 	uint8_t losses;
 	enum kolk_err broken;         /* HTTP+SSE: the stream ended before its post */
 	bool listen, notification, initialize, replayable, modern;
 	bool remade, reused, paused, answered; /* answered: by local.c's server */
-	bool says_modern;             /* in _meta: what only the modern era has */
+	bool says_modern, head_told;  /* in _meta: what only the modern era has; a listener's, by SSE */
 	bool heard, renewed;          /* a message for it came; it was sent with another token */
 	bool cancel_early, cancel_again; /* it may be read before the request; so it is sent again */
 	bool resuming;                /* resume_timer runs */
