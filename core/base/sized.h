@@ -47,6 +47,10 @@ static inline bool kolk__sized_copy(void *to, uint32_t to_size, const void *from
 {
 	uint32_t size = kolk__sized_size(from);
 
+	if (size == to_size) {
+		memcpy(to, from, to_size);
+		return true;
+	}
 	memset(to, 0, to_size);
 	if (size != 0)
 		memcpy(to, from, size < to_size ? size : to_size);

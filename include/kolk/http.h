@@ -170,7 +170,9 @@ struct kolk_http_request {
 	 * that keeps the connection (drain_bytes_max), up to the pool's mend_timeout_ns. HTTP/2
 	 * resets the stream, whatever this says. */
 	uint32_t cancel_closes;
-	uint32_t reserved;           /* zero */
+	/* So many of the first fields are known to be good, and not checked: lower-case, no mark
+	 * (kolk_http_field_marks), of HTTP/1 heads that this library showed, or made of their values. */
+	uint32_t fields_checked;
 };                                   /* since 0.1 */
 
 /* The head of an answer, final or informational. */

@@ -159,7 +159,7 @@ struct kolk_http_answer {
 	 * has ended, as those of struct kolk_http_request. */
 	const struct kolk_http_field *trailers;
 	uint32_t trailer_count;
-	uint32_t reserved;           /* zero */
+	uint32_t fields_checked;     /* as that of struct kolk_http_request */
 	/* With status 101: the protocol, as "websocket"; the request asked for an upgrade
 	 * (head->upgrade), and its body has ended. What is pulled (KOLK_HTTP_CHUNKED), and what
 	 * body shows, are the bytes of that protocol from here on, so both directions have their

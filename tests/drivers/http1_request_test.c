@@ -86,6 +86,30 @@ static void test_bad_requests(void **state)
 	http1_close(&fixture);
 }
 
+/* Those behind the ones that were checked are checked. */
+static void test_checked_fields(void **state)
+{
+	static const struct kolk_http_field fields[] = { { "x-one", "1" }, { "x-two", "a\nb" } };
+	struct http1_fixture fixture;
+	struct ask ask;
+
+	(void)state;
+	http1_prepare(&fixture);
+	http1_open(&fixture, http1_mock_sizes, NULL);
+	for (uint32_t checked = 0; checked <= 3; checked++) {
+		ask_init(&ask, &fixture.client, "GET", "/small");
+		ask.request.fields = fields;
+		ask.request.field_count = checked == 2 ? 1 : 2;
+		ask.request.fields_checked = checked;
+		assert_int_equal(ask_run(&ask), KOLK_E_OPTIONS);
+	}
+	ask_init(&ask, &fixture.client, "GET", "/small");
+	ask.request.fields = fields;
+	ask.request.field_count = ask.request.fields_checked = 1;
+	assert_int_equal(ask_run(&ask), KOLK_OK);
+	http1_close(&fixture);
+}
+
 static void test_bad_bodies(void **state)
 {
 	static const struct kolk_http_field host = {"Host", "a"};
@@ -232,6 +256,7 @@ static void test_much(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_bad_requests),
+	cmocka_unit_test(test_checked_fields),
 	cmocka_unit_test(test_bad_bodies),
 	cmocka_unit_test(test_call),
 	cmocka_unit_test(test_much),

@@ -315,6 +315,47 @@ static void more_trailers_than_that_are_none(void **state)
 	assert_string_equal(p->passed.up_trailers.at[GW_TRAILERS_MAX - 1].name, "x-sum");
 }
 
+/* The library does not check again what it has read itself; all else it does. */
+static void what_was_read_is_known_to_be_checked(void **state)
+{
+	static const struct kolk_http_field given[] = {
+		{ "connection", "x-mine, x-tenant" }, { "accept", "*/*" }, { "x-mine", "1" },
+		{ "x-tenant", "alice" }, { "x-end", "2" },
+	};
+	static const struct kolk_http_field answered[] = { { "keep-alive", "timeout=1" },
+							   { "etag", "3" } };
+	struct kolk_http_head head = { .status = 200, .version = 11, .fields = answered,
+				       .field_count = 2 };
+	struct passing *p = *state;
+
+	PASS(p, given);
+	assert_int_equal(p->request.fields_checked, p->request.field_count);
+	assert_string_equal(p->request.fields[0].name, "accept");
+	assert_string_equal(p->request.fields[1].name, "x-end");
+	assert_true(p->request.field_count > 2);
+	p->route.request_id = 1; /* the client may choose it */
+	PASS(p, given);
+	assert_int_equal(p->request.fields_checked, p->request.field_count - 1);
+	p->route.request_id = 0;
+	p->x.tenant = "alice"; /* its field passes although Connection names it */
+	p->config.tenants_options.from = GW_TENANTS_HEADER;
+	p->config.tenants_options.header = "x-tenant";
+	PASS(p, given);
+	assert_string_equal(passed(p, "x-tenant"), "alice");
+	assert_int_equal(p->request.fields_checked, 0);
+	p->x.tenant = "";
+	p->head.version = 20;
+	PASS(p, given);
+	assert_int_equal(p->request.fields_checked, 0);
+	assert_true(gw_forward_answer(&p->x, &head, &p->answer));
+	assert_int_equal(p->answer.fields_checked, p->answer.field_count);
+	assert_string_equal(p->answer.fields[0].name, "etag");
+	assert_true(p->answer.field_count > 1);
+	head.version = 20;
+	assert_true(gw_forward_answer(&p->x, &head, &p->answer));
+	assert_int_equal(p->answer.fields_checked, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 static const struct CMUnitTest tests[] = {
 	TEST(only_proxies_name_the_client),
@@ -327,5 +368,6 @@ static const struct CMUnitTest tests[] = {
 	TEST(trailers_say_nothing_of_who_asks),
 	TEST(trailers_of_an_answer_allow_no_origin),
 	TEST(more_trailers_than_that_are_none),
+	TEST(what_was_read_is_known_to_be_checked),
 };
 CMOCKA_TESTS(forward, tests);

@@ -11,6 +11,7 @@ struct gw_fields {
 	uint8_t *marks;      /* of the fields that it is made from */
 	char *text;          /* values that are made here */
 	size_t count, capacity, text_size, text_capacity;
+	uint32_t checked;    /* so many of the first were checked when they were read */
 };
 
 /* Begin a list that is made from count fields, with room for GW_FIELDS_OWN of the gateway's and for

@@ -176,6 +176,7 @@ static bool write_fields(struct gw_exchange *x)
 	const struct kolk_http_request_head *head = x->head;
 	struct gw_fields *fields = &x->loop->fields;
 	struct before before = look_before(x);
+	bool all_checked = head->version < 20; /* and what the gateway makes of its values */
 
 	if (!gw_fields_begin(fields, head->field_count,
 			     TEXT_MIN + before.forwarded_size + before.for_size +
@@ -184,11 +185,15 @@ static bool write_fields(struct gw_exchange *x)
 	kolk_http_field_marks(head->fields, head->field_count, fields->marks);
 	if (x->traced)
 		gw_trace_forward(x);
-	for (uint32_t i = 0; i < head->field_count; i++)
-		if (may_pass(x, head->fields[i].name, fields->marks[i]))
-			gw_fields_add(fields, head->fields[i].name, head->fields[i].value);
+	for (uint32_t i = 0; i < head->field_count; i++) {
+		if (!may_pass(x, head->fields[i].name, fields->marks[i]))
+			continue;
+		gw_fields_add(fields, head->fields[i].name, head->fields[i].value);
+		all_checked &= fields->marks[i] == 0;
+	}
 	add_forwarding(x, &before);
 	gw_fields_add(fields, "via", via(head->version));
+	fields->checked = all_checked ? (uint32_t)fields->count : 0;
 	if (x->target->route->request_id != 0)
 		add_request_id(x, before.request_id);
 	return true;
@@ -243,6 +248,7 @@ bool gw_forward_request(struct gw_exchange *x, struct kolk_http_request *request
 	request->scheme = x->tls ? "https" : "http"; /* not the client's word */
 	request->fields = x->loop->fields.at;
 	request->field_count = (uint32_t)x->loop->fields.count;
+	request->fields_checked = x->loop->fields.checked;
 	if (route->host_mode == GW_HOST_NAME)
 		request->authority = route->host_name;
 	else if (route->host_mode == GW_HOST_KEEP && head->authority[0] != '\0')
@@ -280,6 +286,7 @@ bool gw_forward_answer(struct gw_exchange *x, const struct kolk_http_head *head,
 		if (fields->marks[i] == 0 && !is_own(route, head->fields[i].name))
 			gw_fields_add(fields, head->fields[i].name, head->fields[i].value);
 	gw_fields_add(fields, "via", via(head->version));
+	answer->fields_checked = head->version < 20 ? (uint32_t)fields->count : 0;
 	if (route->request_id != 0 && head->status >= 200)
 		gw_fields_add(fields, "x-request-id", x->request_id);
 	gw_answer_add_cors(x, fields);

@@ -304,7 +304,7 @@ static const struct kolk_http_handler back_handler = {
 static enum kolk_err start(struct gw_exchange *x, struct kolk_http_request *request)
 {
 	struct kolk_pool *pool = x->target->pool;
-	struct kolk_key_options who = KOLK_INIT(kolk_key_options);
+	struct kolk_key_options who;
 
 	if (pool == NULL)
 		pool = gw_upstream_choose(x, request);
@@ -316,6 +316,7 @@ static enum kolk_err start(struct gw_exchange *x, struct kolk_http_request *requ
 	if (x->tenant[0] == '\0')
 		return kolk_http_start(x->loop->http, kolk_pool_key(pool), request, &back_handler, x,
 				       &x->back);
+	who = (struct kolk_key_options)KOLK_INIT(kolk_key_options);
 	who.tenant = x->tenant;
 	return kolk_http_start_as(x->loop->http, pool, &who, request, &back_handler, x, &x->back);
 }

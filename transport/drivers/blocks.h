@@ -6,6 +6,7 @@
 #ifndef KOLK_DRIVERS_BLOCKS_H
 #define KOLK_DRIVERS_BLOCKS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -53,11 +54,17 @@ static inline void *blocks_get(struct blocks *blocks, size_t size)
 	return block;
 }
 
+/* Whether the next one that is returned is kept. */
+static inline bool blocks_keep(const struct blocks *blocks)
+{
+	return BLOCKS_ARE_KEPT && blocks->count < blocks->max;
+}
+
 static inline void blocks_put(struct blocks *blocks, void *returned)
 {
 	struct free_block *block = returned;
 
-	if (!BLOCKS_ARE_KEPT || blocks->count == blocks->max) {
+	if (!blocks_keep(blocks)) {
 		free(returned);
 		return;
 	}

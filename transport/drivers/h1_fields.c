@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "core/base/ascii.h"
 #include "transport/drivers/h1_fields.h"
 
@@ -71,11 +75,29 @@ static bool eight_are_plain(const char *text)
 	return ((((bytes - ones * ' ') & ~bytes) | ((dels - ones) & ~dels)) & tops) == 0;
 }
 
-/* From the first HTAB on, each byte by itself; the last eight may be looked at twice. */
+/* The same of sixteen. */
+static bool sixteen_are_plain(const char *text)
+{
+#ifdef __SSE2__
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)text);
+	__m128i dels = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+	__m128i above = _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8(' ')), bytes);
+
+	return _mm_movemask_epi8(_mm_andnot_si128(dels, above)) == 0xffff;
+#else
+	return eight_are_plain(text) && eight_are_plain(text + 8);
+#endif
+}
+
+/* From the first HTAB on, each byte by itself; the last ones may be looked at twice. */
 bool h1_is_value(const char *text, size_t size)
 {
 	size_t plain = 0;
 
+	while (size - plain >= 16 && sixteen_are_plain(text + plain))
+		plain += 16;
+	if (size >= 16 && size - plain < 16 && sixteen_are_plain(text + size - 16))
+		return true;
 	while (size - plain >= 8 && eight_are_plain(text + plain))
 		plain += 8;
 	if (size >= 8 && size - plain < 8 && eight_are_plain(text + size - 8))
@@ -316,13 +338,41 @@ static enum kolk_err add_field(struct h1_message *message)
 	return reserve_field(message) ? KOLK_OK : KOLK_E_MEMORY;
 }
 
+/* Letters, digits and "-" at the beginning of sixteen bytes are made lower-case, as most names have
+ * nothing else; returns how many they are. */
+static size_t lower_sixteen(char *text)
+{
+#ifdef __SSE2__
+	const __m128i places = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)text);
+	__m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+	__m128i letters = _mm_and_si128(_mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)),
+					_mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
+	__m128i digits = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8('0' - 1)),
+				       _mm_cmplt_epi8(bytes, _mm_set1_epi8('9' + 1)));
+	__m128i dashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
+	int named = _mm_movemask_epi8(_mm_or_si128(letters, _mm_or_si128(digits, dashes)));
+	int size = __builtin_ctz((unsigned)~named | 0x10000u);
+	__m128i before = _mm_cmplt_epi8(places, _mm_set1_epi8((char)size));
+
+	letters = _mm_and_si128(_mm_and_si128(letters, before), _mm_set1_epi8(0x20));
+	_mm_storeu_si128((__m128i *)(void *)text, _mm_or_si128(bytes, letters));
+	return (size_t)size;
+#else
+	(void)text;
+	return 0;
+#endif
+}
+
 static enum kolk_err split_field(struct h1_message *message, char *line, char *end,
 				 struct h1_framing *framing)
 {
 	enum kolk_err err;
-	char *colon, *value, lower;
+	char *colon = line, *value, lower;
 
-	for (colon = line; (lower = lowered[(uint8_t)*colon]) != 0; colon++)
+	if (end - colon >= 16)
+		colon += lower_sixteen(colon);
+	for (; (lower = lowered[(uint8_t)*colon]) != 0; colon++)
 		*colon = lower;
 	if (*colon != ':' || colon == line)
 		return h1_message_break(message); /* a blank before the colon or at the start, too */
@@ -388,95 +438,4 @@ enum kolk_err h1_split_head(struct h1_parser *parser, struct h1_framing *framing
 	if (err == KOLK_OK && framing->chunked && parser->head.version == 10)
 		err = KOLK_E_PROTOCOL; /* RFC 9112, section 6.1 */
 	return err;
-}
-
-/* ---- chunks */
-
-bool h1_chunk_size(const char *line, size_t size, uint64_t *chunk, size_t *digits)
-{
-	size_t i;
-
-	*chunk = 0;
-	for (i = 0; i < size && kolk__hex_digit(line[i]) >= 0; i++) {
-		if (i == 16)
-			return false;
-		*chunk = *chunk << 4 | (uint64_t)kolk__hex_digit(line[i]);
-	}
-	*digits = i;
-	return i > 0 && *chunk <= INT64_MAX;
-}
-
-static size_t token_size(const char *text, size_t size)
-{
-	size_t i = 0;
-
-	while (i < size && (kinds[(uint8_t)text[i]] & TOKEN) != 0)
-		i++;
-	return i;
-}
-
-/* A quoted string (RFC 9110, section 5.6.4); 0 = it is none. */
-static size_t quoted_size(const char *text, size_t size)
-{
-	size_t i = 1;
-
-	for (; i < size && text[i] != '"'; i++) {
-		i += text[i] == '\\';
-		if (i == size || (kinds[(uint8_t)text[i]] & VALUE) == 0)
-			return 0;
-	}
-	return i < size ? i + 1 : 0;
-}
-
-static size_t blanks_size(const char *text, size_t size)
-{
-	size_t i = 0;
-
-	while (i < size && is_blank(text[i]))
-		i++;
-	return i;
-}
-
-/* What is at the beginning, behind blanks: its size with them; 0 = it is not there. */
-static size_t behind_blanks(const char *text, size_t size, char c)
-{
-	size_t blanks = blanks_size(text, size);
-
-	return blanks < size && text[blanks] == c ? blanks + 1 : 0;
-}
-
-static size_t word_size(const char *text, size_t size, bool may_be_quoted)
-{
-	size_t blanks = blanks_size(text, size), word;
-
-	if (may_be_quoted && blanks < size && text[blanks] == '"')
-		word = quoted_size(text + blanks, size - blanks);
-	else
-		word = token_size(text + blanks, size - blanks);
-	return word > 0 ? blanks + word : 0;
-}
-
-/* RFC 9112, section 7.1.1: ";" name, or ";" name "=" value; blanks before each of the four. */
-bool h1_chunk_extensions(const char *text, size_t size)
-{
-	while (size > 0) {
-		size_t at = behind_blanks(text, size, ';');
-		size_t name = at > 0 ? word_size(text + at, size - at, false) : 0;
-		size_t equals, value;
-
-		if (name == 0)
-			return false;
-		at += name;
-		equals = behind_blanks(text + at, size - at, '=');
-		if (equals > 0) {
-			at += equals;
-			value = word_size(text + at, size - at, true);
-			if (value == 0)
-				return false;
-			at += value;
-		}
-		text += at;
-		size -= at;
-	}
-	return true;
 }

@@ -72,61 +72,6 @@ static uint32_t version_of(const char *text, size_t size)
 	return (uint32_t)((text[5] - '0') * 10 + text[7] - '0');
 }
 
-static bool is_visible(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text <= ' ' || *text >= 0x7f || *text == '#')
-			return false;
-	return true;
-}
-
-static bool is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-static bool is_port(const char *text)
-{
-	uint32_t port = 0;
-	size_t size = strlen(text);
-
-	if (size == 0 || size > 5)
-		return false;
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		port = port * 10 + (uint32_t)(text[i] - '0');
-	}
-	return port <= 65535;
-}
-
-bool h1_is_authority(const char *text)
-{
-	const char *at = text;
-
-	if (*at == '[') {
-		size_t size = strspn(at + 1, "0123456789abcdefABCDEF:.");
-
-		if (size == 0 || at[size + 1] != ']')
-			return false;
-		at += size + 2;
-	} else {
-		while (is_name_char(*at))
-			at++;
-		if (at == text)
-			return false;
-	}
-	return *at == '\0' || (*at == ':' && is_port(at + 1));
-}
-
-bool h1_is_target(const char *method, const char *target)
-{
-	if (strcmp(target, "*") == 0)
-		return strcmp(method, "OPTIONS") == 0;
-	return target[0] == '/' && is_visible(target);
-}
-
 /* "http://host/path": the host is moved to the left, where the scheme was, to make place for a NUL
  * and for the "/" that an empty path is. */
 static uint32_t split_absolute(struct kolk_http_request_head *head, char *target, size_t scheme)
@@ -181,8 +126,8 @@ static uint32_t split_line(struct h1_request_parser *parser, char *line, char *e
 		return head->version == 0 ? 400 : 505;
 	if ((size_t)(version - 1 - target) > parser->limits.target_bytes_max)
 		return 414;
-	if (strlen(target) != (size_t)(version - 1 - target) || !is_visible(target))
-		return 400; /* a NUL ends a string before its end */
+	if (h1_target_size(target) != (size_t)(version - 1 - target))
+		return 400; /* a NUL is none of it, either */
 	return split_target(head, target);
 }
 

@@ -39,6 +39,25 @@ static void add_framing(struct h1_text *text, const struct kolk_http_request *re
 	}
 }
 
+/* They lie in one piece, with NULs where ":" and CR are written (http_request.c). */
+static void add_fields(struct h1_text *text, const struct kolk_http_field *fields, uint32_t count)
+{
+	const char *begin = count > 0 ? fields[0].name : NULL;
+	const char *last = count > 0 ? fields[count - 1].value : NULL;
+	size_t from = text->size, size = count > 0 ? (size_t)(last - begin) + strlen(last) + 2 : 0;
+	char *at = text->buffer + from;
+
+	if (count == 0)
+		return;
+	h1_add_bytes(text, begin, size);
+	if (text->size > text->capacity)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		at[fields[i].value - begin - 2] = ':';
+		at[(i + 1 < count ? (size_t)(fields[i + 1].name - begin) : size) - 2] = '\r';
+	}
+}
+
 size_t h1_write_head(const struct kolk_http_request *request, const char *base, char *buffer,
 		     size_t capacity)
 {
@@ -51,8 +70,7 @@ size_t h1_write_head(const struct kolk_http_request *request, const char *base, 
 	h1_add(&text, request->target);
 	h1_add(&text, " HTTP/1.1\r\n");
 	h1_add_field(&text, "host", request->authority);
-	for (uint32_t i = 0; i < request->field_count; i++)
-		h1_add_field(&text, request->fields[i].name, request->fields[i].value);
+	add_fields(&text, request->fields, request->field_count);
 	add_framing(&text, request);
 	h1_add_bytes(&text, "\r\n", 2);
 	return text.size;

@@ -48,7 +48,12 @@ struct http_asked {
 	struct kolk_http_request request; /* a copy: scheme, target, method are set; authority,
 	                                   * when it is on a connection */
 	struct kolk_acquire acquire;
-	struct kolk_timer timer; /* deadline and idle time-out: the client's, for h1 and h2 too */
+	/* Deadline and idle time-out: the client's, for h1 and h2 too. It stays armed when its
+	 * exchange ends and its block is kept: to arm it for each exchange costs more than to find
+	 * out, when it fires, that there is time left. */
+	struct kolk_timer timer;
+	uint64_t timer_ns;      /* when it fires; KOLK_FOREVER = it is not armed */
+	struct kolk_http_exchange *exchange; /* whose it is; NULL = it fires for none */
 	uint8_t block;          /* which of the client's blocks; HTTP_BLOCK_SIZES = none */
 	bool has_credentials;   /* among its fields: copies of them are wiped */
 	struct kolk_http_field fields[]; /* and their texts */
@@ -179,12 +184,16 @@ enum kolk_err http_exchange_make(struct http_blocks *blocks,
 				 const struct kolk_http_handler *handler,
 				 struct kolk_http_exchange **exchange);
 void http_exchange_free(struct http_blocks *blocks, struct kolk_http_exchange *exchange);
+/* Free what is kept. */
+void http_blocks_free(struct http_blocks *blocks);
 /* It is sent for good, and answered: what it asked is not needed any more, unless it has a deadline
  * or an idle time-out. */
 void http_asked_free(struct kolk_http_exchange *exchange);
 /* Whether these fields may be sent: tokens, no CR, LF or NUL, none that the library writes
  * itself. */
 bool http_fields_valid(const struct kolk_http_field *fields, size_t count);
+/* The same of those behind the first `checked`. */
+bool http_fields_valid_behind(const struct kolk_http_field *fields, size_t count, size_t checked);
 /* What a field of this name is to a proxy: one of KOLK_HTTP_MARK_*, or 0. */
 uint8_t http_field_mark(const char *name, size_t size);
 /* How many trailers there are: a name that is NULL ends them early. */

@@ -83,13 +83,32 @@ static uint64_t due(const struct kolk_http_exchange *exchange, uint64_t now_ns)
 
 static void cancel(struct kolk_http_exchange *exchange, enum kolk_err err);
 
+static void timer_fired(struct kolk_timer *timer, void *user);
+
+/* One that fires earlier looks again. */
+static void arm(struct http_asked *asked, uint64_t due_ns)
+{
+	if (asked->timer_ns <= due_ns)
+		return;
+	asked->timer_ns = due_ns;
+	(void)kolk_timer_start(asked->exchange->http->loop, &asked->timer, due_ns, timer_fired,
+			       asked);
+}
+
 static void timer_fired(struct kolk_timer *timer, void *user)
 {
-	struct kolk_http_exchange *exchange = user;
-	uint64_t now_ns = kolk_loop_now(exchange->http->loop), due_ns = due(exchange, now_ns);
+	struct http_asked *asked = user;
+	struct kolk_http_exchange *exchange = asked->exchange;
+	uint64_t now_ns, due_ns;
 
+	(void)timer;
+	asked->timer_ns = KOLK_FOREVER;
+	if (exchange == NULL)
+		return;
+	now_ns = kolk_loop_now(exchange->http->loop);
+	due_ns = due(exchange, now_ns);
 	if (due_ns > now_ns)
-		(void)kolk_timer_start(exchange->http->loop, timer, due_ns, timer_fired, exchange);
+		arm(asked, due_ns);
 	else
 		cancel(exchange, KOLK_E_TIMEOUT);
 }
@@ -136,8 +155,6 @@ void http_end(struct kolk_http_exchange *exchange, enum kolk_err err,
 	struct kolk_http *http = exchange->http;
 	struct http_dispatcher *dispatcher = exchange->dispatcher;
 
-	if (exchange->asked != NULL)
-		kolk_timer_stop(&exchange->asked->timer);
 	exchange->state = HTTP_ENDING;
 	http_list_del(&exchange->all);
 	http->exchanges--;
@@ -270,8 +287,7 @@ static void begin(struct kolk_http_exchange *exchange, struct kolk_http *http,
 	http->exchanges++;
 	dispatcher->exchanges++;
 	http_list_add(&http->all, &exchange->all);
-	(void)kolk_timer_start(http->loop, &exchange->asked->timer, due(exchange, now_ns),
-			       timer_fired, exchange);
+	arm(exchange->asked, due(exchange, now_ns));
 }
 
 /* What kolk_http_start and kolk_http_start_as are given. */
@@ -379,9 +395,7 @@ static void close_now(struct kolk_call *call, void *user)
 	void *closed_user = http->close_user;
 
 	(void)call;
-	for (int i = 0; i < HTTP_BLOCK_SIZES; i++)
-		blocks_free(&http->blocks.asked[i]);
-	blocks_free(&http->blocks.exchanges);
+	http_blocks_free(&http->blocks);
 	blocks_free(&http->h1_blocks.exchanges);
 	blocks_free(&http->h1_blocks.out);
 	blocks_free(&http->h1_blocks.in);

@@ -17,7 +17,11 @@
 
 enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20 };
 
-/* The largest: 40 fields and 880 bytes of text. */
+/* A field of the copy lies there as it is written over HTTP/1.1 (h1_write.c), but for the NULs where
+ * ":" and CR will be: so many bytes beside its name and value. */
+enum { AROUND_FIELD = 4 };
+
+/* The largest: 40 fields and 864 bytes of text. */
 static const size_t block_bytes[HTTP_BLOCK_SIZES] = { 984, 1888 };
 
 /* ---- is it allowed? */
@@ -38,30 +42,44 @@ static bool field_valid(const struct kolk_http_field *field, size_t *text)
 	size = h1_token_size(field->name);
 	if (size == 0 || field->name[size] != '\0' || http_field_mark(field->name, size) != 0)
 		return false;
-	*text += size + 1;
+	*text += size + AROUND_FIELD;
 	size = strlen(field->value);
-	*text += size + 1;
+	*text += size;
 	if (size > 0 && (is_blank(field->value[0]) || is_blank(field->value[size - 1])))
 		return false;
 	return h1_is_value(field->value, size);
 }
 
-/* text grows by their bytes. */
-static bool fields_valid(const struct kolk_http_field *fields, size_t count, size_t *text)
+static bool can_be(const struct kolk_http_field *fields, size_t count, size_t checked)
 {
-	if (count > FIELDS_MAX || (count > 0 && fields == NULL))
+	return count <= FIELDS_MAX && checked <= count && (count == 0 || fields != NULL);
+}
+
+/* text grows by the bytes of all. */
+static bool fields_valid(const struct kolk_http_field *fields, size_t count, size_t checked,
+			 size_t *text)
+{
+	if (!can_be(fields, count, checked))
 		return false;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < checked; i++)
+		*text += strlen(fields[i].name) + strlen(fields[i].value) + AROUND_FIELD;
+	for (size_t i = checked; i < count; i++)
 		if (!field_valid(&fields[i], text))
 			return false;
 	return true;
 }
 
-bool http_fields_valid(const struct kolk_http_field *fields, size_t count)
+bool http_fields_valid_behind(const struct kolk_http_field *fields, size_t count, size_t checked)
 {
 	size_t text = 0;
 
-	return fields_valid(fields, count, &text);
+	return can_be(fields, count, checked) &&
+	       (checked == count || fields_valid(fields + checked, count - checked, 0, &text));
+}
+
+bool http_fields_valid(const struct kolk_http_field *fields, size_t count)
+{
+	return http_fields_valid_behind(fields, count, 0);
 }
 
 size_t http_trailer_count(const struct kolk_http_field *trailers, size_t count)
@@ -73,13 +91,9 @@ size_t http_trailer_count(const struct kolk_http_field *trailers, size_t count)
 	return i;
 }
 
-/* Visible ASCII, none of these. */
-static bool visible(const char *text, const char *without)
+static bool is_authority(const char *text)
 {
-	for (const char *c = text; *c != '\0'; c++)
-		if (*c <= ' ' || *c >= 0x7f)
-			return false;
-	return *text != '\0' && strpbrk(text, without) == NULL;
+	return *text != '\0' && text[h1_authority_size(text)] == '\0';
 }
 
 static bool is_method(const struct kolk_http_request *request, const char *method)
@@ -90,11 +104,11 @@ static bool is_method(const struct kolk_http_request *request, const char *metho
 static bool target_valid(const struct kolk_http_request *request)
 {
 	if (is_method(request, "CONNECT"))
-		return visible(request->target, "/?#@,\\\"<>") &&
-		       strrchr(request->target, ':') != NULL;
+		return is_authority(request->target) && strrchr(request->target, ':') != NULL;
 	if (strcmp(request->target, "*") == 0)
 		return is_method(request, "OPTIONS");
-	return request->target[0] == '/' && visible(request->target, "#");
+	return request->target[0] == '/' &&
+	       request->target[h1_target_size(request->target)] == '\0';
 }
 
 /* The member that is wrong, or NULL. */
@@ -136,6 +150,16 @@ static const char *wrong_in_upgrade(const struct kolk_http_request *request,
 	return tunnel && handler->upgraded == NULL ? "upgraded" : NULL;
 }
 
+/* In lower case; NULL = it is none. */
+static const char *scheme_of(const char *text)
+{
+	static const char http[] = "http", https[] = "https";
+
+	if (strcmp(text, http) == 0 || kolk__word_equal(text, http))
+		return http;
+	return kolk__word_equal(text, https) ? https : NULL;
+}
+
 /* Of a request that is complete; authority "" = it had none. text grows by the fields' bytes. */
 static const char *wrong_in(const struct kolk_http_request *request,
 			    const struct kolk_http_handler *handler, size_t *text)
@@ -149,13 +173,13 @@ static const char *wrong_in(const struct kolk_http_request *request,
 	wrong = wrong_in_body(request);
 	if (wrong != NULL)
 		return wrong;
-	if (request->scheme != NULL && !kolk__word_equal(request->scheme, "http") &&
-	    !kolk__word_equal(request->scheme, "https"))
+	if (request->scheme != NULL && scheme_of(request->scheme) == NULL)
 		return "scheme";
 	wrong = wrong_in_upgrade(request, handler);
 	if (wrong != NULL)
 		return wrong;
-	return fields_valid(request->fields, request->field_count, text) ? NULL : "fields";
+	return fields_valid(request->fields, request->field_count, request->fields_checked, text) ?
+		       NULL : "fields";
 }
 
 /* ---- the copy */
@@ -178,13 +202,17 @@ static const char *copy(char **at, const char *text)
 }
 
 /* Names are lower-case on the wire: HTTP/2 wants them so, HTTP/1.1 does not mind. */
-static const char *copy_name(char **at, const char *name, bool *is_credential)
+static struct kolk_http_field copy_field(char **at, const struct kolk_http_field *field, bool lower,
+					 bool *is_credential)
 {
-	char *begin = *at;
+	char *name = *at;
+	char *value = lower ? stpcpy(name, field->name) + 1 : h1_copy_name(name, field->name);
 
-	*at = h1_copy_name(begin, name);
-	*is_credential |= http_is_credential(begin, (size_t)(*at - begin) - 1);
-	return begin;
+	*is_credential |= http_is_credential(name, (size_t)(value - name) - 1);
+	*value++ = ' ';
+	*at = stpcpy(value, field->value) + 1;
+	*(*at)++ = '\n';
+	return (struct kolk_http_field){ name, value };
 }
 
 static void copy_request(struct kolk_http_exchange *exchange,
@@ -200,14 +228,12 @@ static void copy_request(struct kolk_http_exchange *exchange,
 	own->target = copy(&at, request->target);
 	own->authority = copy(&at, request->authority);
 	if (request->scheme != NULL)
-		own->scheme = kolk__word_equal(request->scheme, "http") ? "http" : "https";
+		own->scheme = scheme_of(request->scheme);
 	if (request->upgrade != NULL)
 		own->upgrade = copy(&at, request->upgrade);
-	for (uint32_t i = 0; i < request->field_count; i++) {
-		fields[i].name = copy_name(&at, request->fields[i].name,
-					   &asked->has_credentials);
-		fields[i].value = copy(&at, request->fields[i].value);
-	}
+	for (uint32_t i = 0; i < request->field_count; i++)
+		fields[i] = copy_field(&at, &request->fields[i], i < request->fields_checked,
+				       &asked->has_credentials);
 	own->fields = fields;
 	exchange->cancel_closes = request->cancel_closes != 0;
 }
@@ -244,7 +270,7 @@ static const char *complete(struct kolk_http_request *request,
 	wrong = wrong_in(request, handler, text);
 	if (wrong != NULL)
 		return wrong;
-	if (*named && !visible(request->authority, "/?#@,\\\"<>"))
+	if (*named && !is_authority(request->authority))
 		return "authority";
 	*text += line_size(request);
 	return *text > TEXT_MAX ? "fields" : NULL;
@@ -254,27 +280,52 @@ static struct http_asked *asked_make(struct http_blocks *blocks, uint32_t fields
 {
 	size_t size = sizeof(struct http_asked) + fields * sizeof(struct kolk_http_field) + text;
 	struct http_asked *asked;
+	bool is_kept = false; /* and has its timer, which may be armed */
 	uint8_t block = 0;
 
 	while (block < HTTP_BLOCK_SIZES && size > block_bytes[block])
 		block++;
-	asked = block < HTTP_BLOCK_SIZES ? blocks_get(&blocks->asked[block], block_bytes[block]) :
-					   malloc(size);
-	if (asked != NULL) {
-		memset(asked, 0, sizeof *asked);
-		asked->block = block;
+	if (block < HTTP_BLOCK_SIZES) {
+		is_kept = blocks->asked[block].first != NULL;
+		asked = blocks_get(&blocks->asked[block], block_bytes[block]);
+	} else {
+		asked = malloc(size);
 	}
+	if (asked == NULL)
+		return NULL;
+	if (!is_kept) {
+		memset(&asked->timer, 0, sizeof asked->timer);
+		asked->timer_ns = KOLK_FOREVER;
+	}
+	asked->block = block;
+	asked->has_credentials = false;
 	return asked;
 }
 
 static void asked_free(struct http_blocks *blocks, struct http_asked *asked)
 {
+	struct blocks *kept = asked->block < HTTP_BLOCK_SIZES ? &blocks->asked[asked->block] : NULL;
+
 	if (asked->has_credentials)
 		http_credentials_wipe(asked->request.fields, asked->request.field_count);
-	if (asked->block < HTTP_BLOCK_SIZES)
-		blocks_put(&blocks->asked[asked->block], asked);
+	asked->exchange = NULL;
+	if (kept == NULL || !blocks_keep(kept))
+		kolk_timer_stop(&asked->timer);
+	if (kept != NULL)
+		blocks_put(kept, asked);
 	else
 		free(asked);
+}
+
+void http_blocks_free(struct http_blocks *blocks)
+{
+	for (int i = 0; i < HTTP_BLOCK_SIZES; i++) {
+		for (struct free_block *block = blocks->asked[i].first; block != NULL;
+		     block = block->next)
+			kolk_timer_stop(&((struct http_asked *)(void *)block)->timer);
+		blocks_free(&blocks->asked[i]);
+	}
+	blocks_free(&blocks->exchanges);
 }
 
 void http_asked_free(struct kolk_http_exchange *exchange)
@@ -282,7 +333,6 @@ void http_asked_free(struct kolk_http_exchange *exchange)
 	if (exchange->asked == NULL || exchange->deadline_ns != KOLK_FOREVER ||
 	    exchange->idle_ns != KOLK_FOREVER)
 		return;
-	kolk_timer_stop(&exchange->asked->timer);
 	asked_free(http_blocks(exchange->http), exchange->asked);
 	exchange->asked = NULL;
 }
@@ -295,8 +345,10 @@ static struct kolk_http_exchange *allocate(struct http_blocks *blocks, uint32_t 
 		return NULL;
 	memset(exchange, 0, sizeof *exchange);
 	exchange->asked = asked_make(blocks, fields, text);
-	if (exchange->asked != NULL)
+	if (exchange->asked != NULL) {
+		exchange->asked->exchange = exchange;
 		return exchange;
+	}
 	blocks_put(&blocks->exchanges, exchange);
 	return NULL;
 }
@@ -314,20 +366,21 @@ enum kolk_err http_exchange_make(struct http_blocks *blocks,
 				 struct kolk_http_exchange **exchange)
 {
 	struct kolk_http_request own;
-	struct kolk_http_handler callbacks;
+	struct kolk_http_handler copy;
+	const struct kolk_http_handler *callbacks = kolk__sized_view(&copy, handler);
 	const char *wrong;
 	size_t text;
 	bool named;
 
-	if (!kolk__sized_read(&own, request) || !kolk__sized_read(&callbacks, handler))
+	if (!kolk__sized_read(&own, request) || callbacks == NULL)
 		return refuse(&own, "size");
-	wrong = complete(&own, &callbacks, &named, &text);
+	wrong = complete(&own, callbacks, &named, &text);
 	if (wrong != NULL)
 		return refuse(&own, wrong);
 	*exchange = allocate(blocks, own.field_count, text);
 	if (*exchange == NULL)
 		return KOLK_E_MEMORY;
-	(*exchange)->handler = callbacks;
+	(*exchange)->handler = *callbacks;
 	(*exchange)->default_authority = !named;
 	copy_request(*exchange, &own);
 	return KOLK_OK;

@@ -46,10 +46,11 @@ static bool answer_valid(const struct kolk_http_server_exchange *exchange,
 {
 	const struct kolk_http_answer *answer = head->answer;
 
-	return answer->reserved == 0 && answer->status <= 599 &&
+	return answer->status <= 599 &&
 	       (answer->status >= 200 || answer->status == 101) &&
 	       upgrade_valid(exchange, answer) && body_valid(head) &&
-	       http_fields_valid(answer->fields, answer->field_count);
+	       http_fields_valid_behind(answer->fields, answer->field_count,
+					answer->fields_checked);
 }
 
 /* ---- what is written */
@@ -155,29 +156,30 @@ enum kolk_err hs_answer(struct kolk_http_server_exchange *exchange,
 			const struct kolk_http_answer *answer)
 {
 	struct hs_loop *loop = exchange->conn->loop;
-	struct kolk_http_answer complete;
+	struct kolk_http_answer copy;
+	const struct kolk_http_answer *seen = kolk__sized_view(&copy, answer);
 	struct h1_answer_head head;
 	enum kolk_err err;
 
-	if (!kolk__sized_read(&complete, answer))
+	if (seen == NULL)
 		return KOLK_E_OPTIONS;
 	if (exchange->phase != HS_NO_ANSWER)
 		return KOLK_E_IN_USE;
 	if (!exchange->conn->running) /* the callee's own time: nothing has read the clock */
 		loop->now_ns = loop->clock->now(loop);
-	head = head_of(exchange, &complete);
+	head = head_of(exchange, seen);
 	if (!answer_valid(exchange, &head))
 		return KOLK_E_OPTIONS;
 	if (exchange->conn->ending || exchange->err != KOLK_OK)
 		return KOLK_OK;
-	if (continue_before(exchange, &complete) && !add_continue(exchange))
+	if (continue_before(exchange, seen) && !add_continue(exchange))
 		return KOLK_E_MEMORY;
-	head.keep = can_keep(exchange, &complete);
+	head.keep = can_keep(exchange, seen);
 	h1_answer_frame(&head);
 	err = exchange->h2 != NULL ? hs_h2_submit(exchange, &head) : begin_answer(exchange, &head);
 	if (err != KOLK_OK)
 		return err;
-	hs_count_answer(loop, complete.status);
+	hs_count_answer(loop, seen->status);
 	hs_conn_post(exchange->conn);
 	return KOLK_OK;
 }
