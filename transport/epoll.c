@@ -4,8 +4,10 @@
  *
  * Each descriptor has an entry with the operation that waits in each direction and the events that
  * are armed. While a watch or a stream waits, the events stay armed; an event that no operation
- * waits for is disarmed when it first occurs. When the watch ends, the registration ends. Other
- * operations arm one event (EPOLLONESHOT): a registration that is left reports at most once more.
+ * waits for is disarmed when it first occurs. A watch or a stream mostly ends with its socket, and
+ * so does its registration. When an accept ends, its registration ends at once: others may hold the
+ * listening socket, which goes on reporting events. Other operations arm one event (EPOLLONESHOT): a
+ * registration that is left reports at most once more.
  *
  * The epoll set knows files, not numbers. A file that another process also holds (a fork's child,
  * or a child between clone and exec) keeps reporting events under the number that it had here. So
@@ -149,7 +151,7 @@ static void remove_op(struct epoll_ring *ring, const struct kolk_op *op)
 
 	entry->op[direction_of(op)] = NULL;
 	if (events_of(entry) == 0) {
-		if (entry->armed != 0 && !(entry->armed & EPOLLONESHOT))
+		if (op->kind == KOLK_OP_ACCEPT)
 			disarm(ring, op->fd);
 	} else if (!is_armed(entry, op->fd)) {
 		(void)arm(ring, op->fd, events_of(entry));
@@ -333,6 +335,8 @@ static void on_events(struct epoll_ring *ring, int fd, uint32_t events)
 	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
 		retry(ring, entry->op[WRITES]);
 	wanted = events_of(entry);
+	if (wanted == 0 && entry->armed != 0)
+		disarm(ring, fd);
 	/* No operation waits for it, or one of two events fired and the other is still needed. */
 	if (wanted != 0 &&
 	    (!is_armed(entry, fd) || (events & entry->armed & ~wanted & (EPOLLIN | EPOLLOUT)) != 0))
