@@ -109,6 +109,8 @@ int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock
 	if (family == AF_UNIX)
 		return fd;
 	kolk__sock_tune(fd, options->keepalive_ns, options->unacked_ns);
+	if (options->speaks_first) /* the handshake's last packet carries its first bytes */
+		set(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 	err = bind_to(fd, family, options);
 	if (err == 0)
 		return fd;

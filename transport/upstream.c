@@ -121,7 +121,8 @@ static enum kolk_err read_drivers(struct kolk__upstream *upstream,
 		return KOLK_OK;
 	}
 	upstream->driver_given = options->driver != NULL ? options->driver : kolk_driver_raw();
-	if (!kolk__sized_read(&upstream->driver_read, upstream->driver_given))
+	if (!kolk__sized_read(&upstream->driver_read, upstream->driver_given) ||
+	    upstream->driver_read.speaks_first > 1 || upstream->driver_read.reserved != 0)
 		return refuse(failure, "driver");
 	upstream->driver = &upstream->driver_read;
 	return KOLK_OK;
@@ -296,6 +297,7 @@ int kolk__upstream_socket(const struct kolk__upstream *upstream, uint32_t family
 		.unacked_ns = kolk__load_relaxed(kolk__as_atomic(&upstream->socket.unacked_ns)),
 		.port_min = kolk__load_relaxed(kolk__as_atomic(&upstream->socket.port_min)),
 		.port_max = kolk__load_relaxed(kolk__as_atomic(&upstream->socket.port_max)),
+		.speaks_first = upstream->driver->speaks_first,
 	};
 
 	if (options.bind != NULL)

@@ -75,6 +75,12 @@ struct kolk_driver {
 	 * and the name of the field. NULL = nothing more is to be looked at. */
 	enum kolk_err (*check)(const void *options, const struct kolk_pool_options *pool,
 			       const char **field);
+
+	/* 1 = no peer says anything before it has heard from the client (HTTP, not SMTP). Then the
+	 * client's acknowledgement of a new connection travels with its first bytes, one packet
+	 * less; without any the peer learns of the connection up to 200 ms later. */
+	uint32_t speaks_first;
+	uint32_t reserved;
 };
 
 /* What a peer is to be shown for one key. A driver that logs in asks its options' callback for

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* peer_test.c - peers that close, reset, stay silent, send unsolicited data, or are not there. */
+#include <kolk/sys/sys.h>
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -290,6 +292,22 @@ static void socket_options(void)
 	CHECK(times.idle_s >= 30 && times.idle_s <= 60 && times.user_ms == 0);
 }
 
+/* Of a client that speaks first the kernel does not acknowledge the connection by itself. */
+static void first_bytes_acknowledge(void)
+{
+	const struct kolk_sys *sys = kolk_sys_linux();
+
+	for (uint32_t speaks_first = 0; speaks_first < 2; speaks_first++) {
+		const struct kolk_sock_options options = { .keepalive_ns = KOLK_FOREVER,
+							   .unacked_ns = KOLK_FOREVER,
+							   .speaks_first = speaks_first };
+		int fd = sys->sock_open(sys->context, AF_INET, &options);
+
+		CHECK(tcp_option(fd, TCP_QUICKACK) == (speaks_first == 0));
+		sys->sock_close(sys->context, fd);
+	}
+}
+
 /* From a port of ours, with what TCP knows. */
 static void ports_and_tcp(void)
 {
@@ -334,6 +352,7 @@ static const struct tap_test tests[] = {
 	{ "a Unix socket", unix_socket },
 	{ "an address by name", by_name },
 	{ "the options of a socket", socket_options },
+	{ "the first bytes acknowledge a connection", first_bytes_acknowledge },
 	{ "local ports, and what TCP knows", ports_and_tcp },
 };
 TAP_TESTS(peer, tests);

@@ -160,6 +160,7 @@ const struct kolk_driver http_driver = {
 	.close = http_close,
 	.options = &http_option_table,
 	.check = http_options_check,
+	.speaks_first = 1,
 };
 
 const struct kolk_driver *kolk_driver_http(void)

@@ -109,6 +109,8 @@ struct kolk_sock_options {
 	uint64_t unacked_ns;             /* KOLK_FOREVER = the system's */
 	const struct kolk_address *bind; /* NULL = any */
 	uint32_t port_min, port_max;     /* 0 = any */
+	uint32_t speaks_first;           /* 1 = bytes are sent as soon as it is connected */
+	uint32_t reserved;
 };
 
 /* How a listening socket is made. */
