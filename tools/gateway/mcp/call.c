@@ -32,13 +32,13 @@ static void keep_pipe(struct gw_pipe *pipe)
 	pipe->begin = pipe->size = 0;
 }
 
-/* On its front, where the next one begins. */
+/* It is kept if it ends on its front, where the next one begins: the list is that thread's alone. */
 static void put(struct gw_mcp_call *call)
 {
 	struct gw_mcp_loop *mcp = call->front->mcp;
 
-	if (!call->kept || mcp->unused_count == UNUSED_MAX ||
-	    kolk_loop_current() != call->front->loop) {
+	if (!call->kept || kolk_loop_current() != call->front->loop ||
+	    mcp->unused_count == UNUSED_MAX) {
 		gw_pipe_free(&call->body);
 		gw_pipe_free(&call->out);
 		free(call);
