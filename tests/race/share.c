@@ -22,6 +22,7 @@ struct share {
 	struct kolk_pool *sound, *failing;
 	kolk__atomic_u32 stop;
 	kolk__atomic_u64 dials; /* of the failing one */
+	kolk__atomic_u64 served; /* tenants that had a lease */
 };
 
 struct tenant {
@@ -89,7 +90,8 @@ static void lease_once(struct tenant *tenant, struct kolk_key *key, bool fails, 
 		CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	if (fails)
 		return;
-	tenant->served++;
+	if (tenant->served++ == 0)
+		kolk__add_relaxed(&tenant->share->served, 1);
 	if (clock_now() - began_ns > tenant->longest_ns)
 		tenant->longest_ns = clock_now() - began_ns;
 }
@@ -189,7 +191,7 @@ static void shares(void)
 	struct tenant tenants[TENANTS] = { 0 };
 	pthread_t threads[TENANTS];
 	uint64_t random = clock_now(), longest_ns = 0, served = 0, fewest = UINT64_MAX;
-	uint64_t end_ns = clock_now() + race_ms * KOLK_MS_NS;
+	uint64_t began_ms = tap_now_ms();
 
 	MUST(share_open(&share));
 	for (int i = 0; i < TENANTS; i++) {
@@ -197,7 +199,7 @@ static void shares(void)
 		snprintf(tenants[i].name, sizeof tenants[i].name, "t%d", i);
 		pthread_create(&threads[i], NULL, live, &tenants[i]);
 	}
-	while (clock_now() < end_ns) {
+	while (race_goes_on(began_ms, kolk__load_relaxed(&share.served), TENANTS)) {
 		operate(&share, race_random(&random));
 		usleep(500);
 	}
