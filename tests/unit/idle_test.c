@@ -492,6 +492,17 @@ static void a_waiter_beside_what_becomes_idle(void **state)
 	each_scene(*state, &scene, runs, acts);
 }
 
+/* Nothing is idle, and nothing else can be had: it comes before the connection is idle, or after. */
+static void a_waiter_beside_a_release(void **state)
+{
+	static const struct interrupted runs[] = { { release_one, FEW },
+						   { release_one, FEW | BY_TOKEN }, { NULL, 0 } };
+	static step_fn *const acts[] = { wait_for_one, wait_and_cancel, NULL };
+	static struct scene scene = { .size = FEW, .full = true };
+
+	each_scene(*state, &scene, runs, acts);
+}
+
 static void of_tokens_that_are_bits(void **state)
 {
 	static const struct interrupted runs[] = {
@@ -542,6 +553,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(of_tokens_that_are_bits, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_waiter_beside_what_becomes_idle, fixture_open,
 					fixture_close),
+	cmocka_unit_test_setup_teardown(a_waiter_beside_a_release, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(what_is_looked_at_stays_idle, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_token_that_is_dropped_as_its_connection_leaves,
 					fixture_open, fixture_close),
