@@ -6,8 +6,8 @@
  * are armed. While a watch or a stream waits, the events stay armed; an event that no operation
  * waits for is disarmed when it first occurs. A watch or a stream mostly ends with its socket, and
  * so does its registration. When an accept ends, its registration ends at once: others may hold the
- * listening socket, which goes on reporting events. Other operations arm one event (EPOLLONESHOT): a
- * registration that is left reports at most once more.
+ * listening socket, which goes on reporting events. Other operations arm one event (EPOLLONESHOT):
+ * a registration that is left reports at most once more.
  *
  * The epoll set knows files, not numbers. A file that another process also holds (a fork's child,
  * or a child between clone and exec) keeps reporting events under the number that it had here. So

@@ -246,9 +246,13 @@ void h2_server_run(struct kit_mock_conn *conn, void *user)
 	size_t size = 0;
 
 	session_make(&session);
-	while (flush(&session) && !session.dies) {
+	for (;;) {
 		kit_mock_fn *greet = kolk__load_acquire(&session.server->greet);
 
+		/* A peer that has closed takes nothing more, but what it said before is still here. */
+		(void)flush(&session);
+		if (session.dies)
+			break;
 		if (greet != NULL && session.all != NULL)
 			greet(conn, user);
 		if (session.deaf) /* reads no more, but stays */

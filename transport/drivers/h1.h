@@ -63,9 +63,9 @@ struct h1_session {
 	bool pinging;    /* the exchange is a ping, not a reset */
 };
 
-/* Write the head of a request, whose fields lie as in a copy (http_request.c), to buffer, with base,
- * if it is not NULL, in front of a path; returns its size, also when it is more than capacity (then
- * nothing useful is written). */
+/* Write the head of a request, whose fields lie as in a copy (http_request.c), to buffer, with
+ * base, if it is not NULL, in front of a path; returns its size, also when it is more than capacity
+ * (then nothing useful is written). */
 size_t h1_write_head(const struct kolk_http_request *request, const char *base, char *buffer,
 		     size_t capacity);
 

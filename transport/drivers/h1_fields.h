@@ -53,7 +53,8 @@ bool h1_is_token(const char *text, size_t size);
 size_t h1_token_size(const char *text);
 /* Copy a name, which is a token, in lower case with its NUL; returns the end of the copy. */
 char *h1_copy_name(char *to, const char *name);
-/* So many bytes at its beginning are visible ASCII but for "#"; and none of /?#@,\"<> (h1_target.c). */
+/* h1_target.c: so many bytes at its beginning are visible ASCII, none of them "#"; or none of
+ * /?#@,\"<> either. */
 size_t h1_target_size(const char *text);
 size_t h1_authority_size(const char *text);
 /* Whether it may be a field's value: blanks, visible characters, bytes above 127. */

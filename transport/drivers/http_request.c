@@ -17,8 +17,8 @@
 
 enum { FIELDS_MAX = 1024, TEXT_MAX = 1 << 20 };
 
-/* A field of the copy lies there as it is written over HTTP/1.1 (h1_write.c), but for the NULs where
- * ":" and CR will be: so many bytes beside its name and value. */
+/* A field of the copy lies there as it is written over HTTP/1.1 (h1_write.c), but for the NULs
+ * where ":" and CR will be: so many bytes beside its name and value. */
 enum { AROUND_FIELD = 4 };
 
 /* The largest: 40 fields and 864 bytes of text. */

@@ -65,6 +65,8 @@ struct hs_link {
 	struct hs_link *next, *prev;
 };
 
+void hs_list_remove(struct hs_link *link); /* from its list, if it is in one */
+
 struct hs_h2;
 struct hs_h2_stream;
 

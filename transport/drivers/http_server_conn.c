@@ -454,12 +454,6 @@ void hs_conn_sent(struct hs_conn *conn, enum kolk_err err)
 		run(conn, false);
 }
 
-static void link_remove(struct hs_link *link)
-{
-	link->next->prev = link->prev;
-	link->prev->next = link->next;
-}
-
 void hs_conn_end(struct hs_conn *conn, enum kolk_err err)
 {
 	struct kolk_http_server_exchange *exchange = conn->exchange;
@@ -475,9 +469,9 @@ void hs_conn_end(struct hs_conn *conn, enum kolk_err err)
 					err != KOLK_OK ? err : KOLK_E_CLOSED);
 		hs_h2_free(conn);
 	}
-	link_remove(&conn->all);
-	link_remove(&conn->waiting);
-	link_remove(&conn->to_run);
+	hs_list_remove(&conn->all);
+	hs_list_remove(&conn->waiting);
+	hs_list_remove(&conn->to_run);
 	kolk__own_sub(&conn->loop->counters.connections, 1);
 }
 

@@ -81,13 +81,6 @@ void hs_h2_reset(struct kolk_http_server_exchange *exchange, uint32_t code)
 					code);
 }
 
-static void link_remove(struct hs_link *link)
-{
-	link->next->prev = link->prev;
-	link->prev->next = link->next;
-	link->next = link->prev = link;
-}
-
 /* Why it ended first is why it ended. */
 static void tell_end(struct kolk_http_server_exchange *exchange, enum kolk_err err)
 {
@@ -100,8 +93,8 @@ void hs_h2_stream_end(struct kolk_http_server_exchange *exchange, enum kolk_err 
 	struct hs_h2 *h2 = exchange->h2;
 
 	tell_end(exchange, err);
-	link_remove(&exchange->stream->in_conn);
-	link_remove(&exchange->stream->changed);
+	hs_list_remove(&exchange->stream->in_conn);
+	hs_list_remove(&exchange->stream->changed);
 	(void)nghttp2_session_set_stream_user_data(h2->ng, exchange->stream->id, NULL);
 	hs_exchange_put(h2->conn->loop, exchange);
 }
@@ -479,7 +472,7 @@ void hs_h2_callbacks_fill(nghttp2_session_callbacks *callbacks)
 
 void hs_h2_stream_update(struct kolk_http_server_exchange *exchange)
 {
-	link_remove(&exchange->stream->changed);
+	hs_list_remove(&exchange->stream->changed);
 	moved(exchange);
 	if (exchange->err != KOLK_OK) {
 		if (exchange->running) /* cancelled */

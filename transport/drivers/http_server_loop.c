@@ -23,7 +23,7 @@ static void list_add(struct hs_link *list, struct hs_link *link)
 	list->prev = link;
 }
 
-static void list_remove(struct hs_link *link)
+void hs_list_remove(struct hs_link *link)
 {
 	link->next->prev = link->prev;
 	link->prev->next = link->next;
@@ -98,7 +98,7 @@ void hs_conn_wait(struct hs_conn *conn, enum hs_wait wait)
 
 	if (wait == HS_WAIT_NOTHING && conn->wait == HS_WAIT_NOTHING)
 		return;
-	list_remove(&conn->waiting);
+	hs_list_remove(&conn->waiting);
 	conn->wait = (uint8_t)wait;
 	if (timeout_ns == KOLK_FOREVER)
 		return;
@@ -115,7 +115,7 @@ static uint64_t expire_queue(struct hs_loop *loop, struct hs_link *list)
 
 		if (conn->due_ns > loop->now_ns || count == SLICE)
 			return conn->due_ns;
-		list_remove(&conn->waiting);
+		hs_list_remove(&conn->waiting);
 		hs_conn_expire(conn);
 	}
 	return KOLK_FOREVER;
@@ -171,7 +171,7 @@ static void drain_slice(struct hs_loop *loop)
 	while (loop->to_drain > 0 && loop->conns.next != &loop->conns && count++ < SLICE) {
 		struct hs_conn *conn = CONN_OF(loop->conns.next, all);
 
-		list_remove(&conn->all);
+		hs_list_remove(&conn->all);
 		list_add(&loop->conns, &conn->all);
 		loop->to_drain--;
 		drain(conn);
@@ -206,7 +206,7 @@ void hs_loop_run(struct hs_loop *loop)
 	while (now.next != &now) {
 		struct hs_conn *conn = CONN_OF(now.next, to_run);
 
-		list_remove(&conn->to_run);
+		hs_list_remove(&conn->to_run);
 		conn->run_posted = false;
 		hs_conn_run(conn);
 	}
