@@ -20,6 +20,7 @@ bool kolk__linux_ring_pending(struct kolk_ring *ring);
 /* sock_linux.c */
 int kolk__linux_sock_open(void *context, uint32_t family, const struct kolk_sock_options *options);
 int kolk__linux_sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *resent);
+void kolk__linux_sock_acknowledge(void *context, int fd);
 int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t size);
 int64_t kolk__linux_sock_recv(void *context, int fd, void *data, size_t size);
 int64_t kolk__linux_sock_peek(void *context, int fd);

@@ -131,6 +131,12 @@ int kolk__linux_sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *res
 	return 0;
 }
 
+void kolk__linux_sock_acknowledge(void *context, int fd)
+{
+	(void)context;
+	set(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+}
+
 int32_t kolk__sock_connect(const struct kolk_op *op)
 {
 	return connect(op->fd, op->data, (socklen_t)op->size) == 0 ? 0 : -errno;

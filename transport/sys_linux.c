@@ -210,6 +210,7 @@ static struct kolk_sys linux_sys = {
 	.sock_peek = kolk__linux_sock_peek,
 	.sock_wait = kolk__linux_sock_wait,
 	.sock_info = kolk__linux_sock_info,
+	.sock_acknowledge = kolk__linux_sock_acknowledge,
 	.sock_shutdown = kolk__linux_sock_shutdown,
 	.sock_close = kolk__linux_sock_close,
 	.sock_listen = kolk__linux_sock_listen,

@@ -78,7 +78,7 @@ struct kolk_driver {
 
 	/* 1 = no peer says anything before it has heard from the client (HTTP, not SMTP). Then the
 	 * client's acknowledgement of a new connection travels with its first bytes, one packet
-	 * less; without any the peer learns of the connection up to 200 ms later. */
+	 * less; a connection that no caller waits for is acknowledged when it is ready. */
 	uint32_t speaks_first;
 	uint32_t reserved;
 };

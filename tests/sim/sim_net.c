@@ -357,6 +357,11 @@ static int sock_info(void *context, int fd, uint32_t *rtt_us, uint32_t *resent)
 	return 0;
 }
 
+static void sock_acknowledge(void *context, int fd)
+{
+	(void)sim_socket_of(context, fd);
+}
+
 static void sock_shutdown(void *context, int fd)
 {
 	struct kolk__sim *sim = context;
@@ -409,6 +414,7 @@ void sim_net_table(struct kolk_sys *sys)
 	sys->sock_peek = sock_peek;
 	sys->sock_wait = sock_wait;
 	sys->sock_info = sock_info;
+	sys->sock_acknowledge = sock_acknowledge;
 	sys->sock_shutdown = sock_shutdown;
 	sys->sock_close = sim_sock_close;
 	sim_listen_table(sys);

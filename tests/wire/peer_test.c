@@ -308,6 +308,45 @@ static void first_bytes_acknowledge(void)
 	}
 }
 
+static kolk__atomic_u32 acknowledged;
+
+static void count_acknowledged(void *context, int fd)
+{
+	kolk_sys_linux()->sock_acknowledge(context, fd);
+	kolk__add_relaxed(&acknowledged, 1);
+	CHECK(tcp_option(fd, TCP_QUICKACK) == 1);
+}
+
+/* But of one that nobody waits for: a server that ends without having accepted it would end
+ * unheard, and a request would find out. */
+static void made_ahead_is_acknowledged(void)
+{
+	static const struct kolk_driver speaking = {
+		.size = (uint32_t)sizeof speaking, .name = "speaking", .speaks_first = 1 };
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_sys sys = *kolk_sys_linux();
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+
+	sys.sock_acknowledge = count_acknowledged;
+	e.sys = &sys;
+	o.driver = &speaking;
+	o.idle_min = 1;
+	kolk__store_relaxed(&acknowledged, 0);
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(10000), &lease), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(kolk__load_relaxed(&acknowledged) == 0);
+	o.name = "wire";
+	o.idle_min = 4;
+	o.address = w.address;
+	CHECK_ERR(kolk_pool_update(w.pool, &o), KOLK_OK);
+	CHECK_ERR(kolk_pool_warm(w.pool, kolk_in_ms(10000)), KOLK_OK);
+	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&acknowledged) == 3));
+	wire_close(&w);
+}
+
 /* From a port of ours, with what TCP knows. */
 static void ports_and_tcp(void)
 {
@@ -353,6 +392,7 @@ static const struct tap_test tests[] = {
 	{ "an address by name", by_name },
 	{ "the options of a socket", socket_options },
 	{ "the first bytes acknowledge a connection", first_bytes_acknowledge },
+	{ "a connection made ahead is acknowledged", made_ahead_is_acknowledged },
 	{ "local ports, and what TCP knows", ports_and_tcp },
 };
 TAP_TESTS(peer, tests);

@@ -109,7 +109,8 @@ struct kolk_sock_options {
 	uint64_t unacked_ns;             /* KOLK_FOREVER = the system's */
 	const struct kolk_address *bind; /* NULL = any */
 	uint32_t port_min, port_max;     /* 0 = any */
-	uint32_t speaks_first;           /* 1 = bytes are sent as soon as it is connected */
+	uint32_t speaks_first;           /* 1 = bytes are sent as soon as it is connected, or
+	                                  * sock_acknowledge is called */
 	uint32_t reserved;
 };
 
@@ -215,6 +216,9 @@ struct kolk_sys {
 	int (*sock_wait)(void *context, int fd, uint32_t events, uint64_t deadline_ns);
 	/* What TCP knows: smoothed round trip, us, and segments sent again. 0 or -errno. */
 	int (*sock_info)(void *context, int fd, uint32_t *rtt_us, uint32_t *resent);
+	/* A socket that was made to speak first has nothing to say yet: its peer is told that it is
+	 * connected (until then a server may not see it, and nobody hears when that server ends). */
+	void (*sock_acknowledge)(void *context, int fd);
 	void (*sock_shutdown)(void *context, int fd); /* both ways; ends operations of others */
 	void (*sock_close)(void *context, int fd); /* closes any descriptor */
 

@@ -443,7 +443,7 @@ static void test_connections(void)
 	MUST(begin_api(&warm, kit_origin_port(origin), "",
 		       STATE(CONNECTION("api") "," CONNECTION("gone"))));
 	CHECK(is_made(&warm, 1));
-	/* The server hears of it when the kernel acknowledges what brings no request. */
+	/* Its thread accepts it a moment after it is connected. */
 	CHECK(WITHIN_MS(5000, kit_origin_counts(origin).accepted == 1));
 	CHECK(tells(&warm, "/api/pool-status", "\"restored\":2,\"made\":1,\"failed\":0,\"skipped\":1,"));
 	MUST(end(&warm));
