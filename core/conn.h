@@ -74,16 +74,16 @@ struct kolk__conn {
 	kolk__atomic_u8 retire_reason;
 	/* W: maintenance at a drain deadline. R: holder at the end of an operation. Pairs: SC3. */
 	kolk__atomic_u8 revoked;
-	/* W: holder; SHRUNK under accounting. R: check.c (relaxed). Means: enum kolk_reason of its
-	 * end */
+	/* W: holder; SHRUNK under accounting. R: check.c (relaxed). Means: kolk_reason of its end */
 	kolk__atomic_u8 reason;
 	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under
 	 * the lock). Means: the endpoint is on probation; this connection must stay open for a
 	 * while, or serve a lease, before its dial counts as good (probation.c). */
 	kolk__atomic_bool unproven;
-	/* Plain, the dialler's: its dial is to find out whether the circuit can close; it counts as
-	 * a dial of its pool and engine; its dial failed, and it closes without having been ready. */
-	bool trial : 1, dial_permit : 1, abandoned : 1;
+	/* Plain, the dialler's: its dial is to find out whether the circuit can close; it counts as a
+	 * dial of its pool and engine; its dial failed, it closes without having been ready; no
+	 * caller waited when it was ready (R: also holder, after the word). */
+	bool trial : 1, dial_permit : 1, abandoned : 1, made_ahead : 1;
 	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
 	/* W: maintenance; holder. R: holder. Pairs: SC4. Means: its lease's end arms the alarm */
 	kolk__atomic_bool alarm_put_off;

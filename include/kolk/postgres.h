@@ -158,7 +158,8 @@ struct kolk_postgres_request {
 	uint32_t result_bytes_max; /* of all rows collected, with SIMPLE of results, too: E_LIMIT
 	                            * beyond; 0 = 16 MiB; <= 1 GiB */
 	uint32_t replayable;     /* 1 = running it twice does no harm: kolk_postgres_query may send it
-	                          * again when a reused connection ended before any answer */
+	                          * again when a reused connection (kolk_lease_info)
+	                          * ended before any answer */
 	uint32_t reserved;
 };                               /* since 0.1 */
 

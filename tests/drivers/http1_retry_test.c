@@ -82,6 +82,50 @@ static void test_stale(void **state)
 	run_stale("reset");
 }
 
+/* The first connection ends with its first request. */
+static void mock_idles_out(struct kit_mock_conn *conn, void *user)
+{
+	char text[4096];
+
+	(void)user;
+	while (http1_head(conn, text, sizeof text)) {
+		kit_mock_execute(conn, strstr(text, "x-id: ") != NULL);
+		if (kit_mock_number(conn) == 0 ||
+		    !kit_mock_say(conn, OK11 "Content-Length: 4\r\n\r\ngood"))
+			return;
+	}
+}
+
+static enum kolk_err ask_first(const char *method, bool ahead, bool *retried)
+{
+	struct http1_fixture fixture;
+	enum kolk_err err;
+
+	http1_prepare(&fixture);
+	fixture.pool.connections_max = 1;
+	fixture.pool.idle_min = ahead;
+	http1_open(&fixture, mock_idles_out, NULL);
+	if (ahead)
+		assert_int_equal(kolk_pool_warm(fixture.client.pool, kolk_in_ms(10000)), KOLK_OK);
+	err = ask_id(&fixture, method, 1, strcmp(method, "GET") == 0, retried);
+	http1_close(&fixture);
+	return err;
+}
+
+/* A connection that was made ahead lay idle: it may be stale, as one that was used. */
+static void test_made_ahead(void **state)
+{
+	bool retried;
+
+	(void)state;
+	assert_int_equal(ask_first("GET", true, &retried), KOLK_OK);
+	assert_true(retried);
+	assert_int_equal(ask_first("POST", true, &retried), KOLK_E_CLOSED);
+	assert_false(retried);
+	assert_int_equal(ask_first("GET", false, &retried), KOLK_E_CLOSED);
+	assert_false(retried);
+}
+
 /* Two used connections, both about to end: the second chance is not spent on the other one. */
 static void mock_doomed(struct kit_mock_conn *conn, void *user)
 {
@@ -215,6 +259,7 @@ static void test_idle_race(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_stale),
+	cmocka_unit_test(test_made_ahead),
 	cmocka_unit_test(test_second_chance),
 	cmocka_unit_test(test_retry_among_many),
 	cmocka_unit_test(test_idle_race),

@@ -356,6 +356,7 @@ enum kolk_err h2_submit(struct http_conn *http, struct kolk_http_exchange *excha
 	conn->requests = request;
 	exchange->h2 = request;
 	exchange->reused = conn->session->total > 1;
+	exchange->may_be_stale |= exchange->reused;
 	http->streams_free--;
 	h2_conn_post_update(conn);
 	return KOLK_PENDING;

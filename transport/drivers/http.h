@@ -79,6 +79,7 @@ struct kolk_http_exchange {
 	bool carried;           /* a connection has it, or had it until its end */
 	bool answered;          /* a byte of its answer was received */
 	bool reused;            /* the connection had been used before */
+	bool may_be_stale;      /* or lay idle: its peer may have ended it without regard to this */
 	bool retried;
 	bool resent;            /* after a GOAWAY that excluded it */
 	uint8_t unsent;         /* how often an attempt was none */

@@ -188,7 +188,7 @@ static bool may_retry(struct kolk_http_exchange *exchange, enum kolk_err err,
 	if (exchange->retried)
 		return false;
 	exchange->retried = processed == HTTP_REFUSED ||
-			    (exchange->asked->request.replayable != 0 && exchange->reused);
+			    (exchange->asked->request.replayable != 0 && exchange->may_be_stale);
 	return exchange->retried;
 }
 

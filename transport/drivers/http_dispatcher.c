@@ -94,7 +94,7 @@ void http_dispatcher_put(struct http_dispatcher *dispatcher)
 
 struct session_info {
 	enum http_protocol protocol;
-	bool reused;
+	bool reused, may_be_stale; /* see struct kolk_http_exchange */
 	const char *authority; /* the session's: good as long as the lease */
 };
 
@@ -177,16 +177,16 @@ static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_leas
 	queue_add(dispatcher, exchange, true); /* the first of the queue gets a stream */
 }
 
-/* A reused connection failed this request, and a server that ends one ends others: the only retry
- * is not spent on another reused one, where that can be avoided. */
+/* A stale connection failed this request, and a server that ends one ends others: the only retry
+ * is not spent on another that may be stale, where that can be avoided. */
 static bool wants_new(const struct kolk_http_exchange *exchange, const struct session_info *info)
 {
-	return exchange->retried && info->reused && info->protocol == HTTP_1;
+	return exchange->retried && info->may_be_stale && info->protocol == HTTP_1;
 }
 
-/* Over HTTP/1.1 a retry and a first attempt exchange their leases, if the retry got a reused
- * connection, or the first attempt a new one while a retry waits: the one that is not returned is
- * queued again, first. Retries stand at the head of the acquiring list. */
+/* Over HTTP/1.1 a retry and a first attempt exchange their leases, if the retry got one that may be
+ * stale, or the first attempt a new one while a retry waits: the one that is not returned is queued
+ * again, first. Retries stand at the head of the acquiring list. */
 static struct kolk_http_exchange *choose(struct kolk_http_exchange *exchange,
 					 const struct session_info *info)
 {
@@ -194,7 +194,7 @@ static struct kolk_http_exchange *choose(struct kolk_http_exchange *exchange,
 	struct http_link *acquiring = &dispatcher->acquiring;
 	struct kolk_http_exchange *other;
 
-	if (info->protocol != HTTP_1 || exchange->retried != info->reused ||
+	if (info->protocol != HTTP_1 || exchange->retried != info->may_be_stale ||
 	    http_list_empty(acquiring))
 		return exchange;
 	other = http_exchange_of(exchange->retried ? acquiring->prev : acquiring->next);
@@ -204,12 +204,20 @@ static struct kolk_http_exchange *choose(struct kolk_http_exchange *exchange,
 	return other;
 }
 
+/* Before its first use. */
+static bool lay_idle(const struct kolk_lease *lease)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	return kolk_lease_info(lease, &info) == KOLK_OK && info.reused != 0;
+}
+
 /* A lease was granted, to whichever exchange of the key should have it. */
 static void on_lease(struct kolk_http_exchange *exchange, const struct kolk_lease *lease)
 {
 	struct http_dispatcher *dispatcher = exchange->dispatcher;
 	struct kolk_lease own = *lease;
-	struct session_info info = { HTTP_UNKNOWN, false, NULL };
+	struct session_info info = { .protocol = HTTP_UNKNOWN };
 	enum kolk_err err = kolk_lease_session(lease, &http_driver, read_session, &info);
 
 	http_list_del(&exchange->link);
@@ -220,8 +228,10 @@ static void on_lease(struct kolk_http_exchange *exchange, const struct kolk_leas
 		return;
 	}
 	dispatcher->protocol = info.protocol;
+	info.may_be_stale = info.reused || lay_idle(lease);
 	exchange = choose(exchange, &info);
 	exchange->reused = info.reused;
+	exchange->may_be_stale = info.may_be_stale;
 	if (wants_new(exchange, &info) && exchange->unsent++ < HTTP_RETRIES_MAX) {
 		(void)kolk_discard(&own);
 		queue_add(dispatcher, exchange, true);
