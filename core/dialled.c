@@ -85,7 +85,7 @@ void kolk__on_ready(void *connection)
 	struct kolk_pool *pool = kolk__own(&key->pool);
 	struct kolk_engine *engine = key->engine;
 	uint64_t now_ns = kolk__now(engine), dial_ns = now_ns - conn->dial_began_ns;
-	bool probation = kolk__on_probation(key), recovered, closed, ahead;
+	bool probation = kolk__on_probation(key), recovered, closed;
 	KOLK__EFFECTS(effects);
 
 	KOLK__IN_TURN(kolk__home(conn));
@@ -99,7 +99,7 @@ void kolk__on_ready(void *connection)
 	closed = !probation && kolk__health_dialled(pool, KOLK_OK, conn->trial, now_ns);
 	kolk__key_lock(key, &effects, now_ns);
 	key->dial_ewma_us = kolk__ewma(key->dial_ewma_us, dial_ns);
-	ahead = conn->made_ahead = key->first == NULL;
+	conn->made_ahead = key->first == NULL;
 	recovered = ready_add(key, conn, probation);
 	kolk__key_changed(key, &effects);
 	/* The circuit closed: the others may dial again. */
@@ -109,7 +109,9 @@ void kolk__on_ready(void *connection)
 	 * long: the next event of its health may be another loop's. */
 	if (recovered && kolk__event_wanted(engine, KOLK_EVENT_HEALTHY))
 		kolk__notify(key, NULL, KOLK_EVENT_HEALTHY, 0);
-	if (ahead) /* it may be leased by now: only this thread closes its link, later */
+	/* No caller has it, although one may be on its way: it may take another. Only this thread
+	 * closes its link, later. */
+	if (kolk__conn_state(conn) == KOLK__IDLE)
 		kolk__link_acknowledge(conn->link);
 	kolk__effects_run(&effects);
 }

@@ -78,7 +78,7 @@ struct kolk_driver {
 
 	/* 1 = no peer says anything before it has heard from the client (HTTP, not SMTP). Then the
 	 * client's acknowledgement of a new connection travels with its first bytes, one packet
-	 * less; a connection that no caller waits for is acknowledged when it is ready. */
+	 * less; a connection that no caller has when it is ready is acknowledged then. */
 	uint32_t speaks_first;
 	uint32_t reserved;
 };

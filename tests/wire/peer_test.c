@@ -317,16 +317,42 @@ static void count_acknowledged(void *context, int fd)
 	CHECK(tcp_option(fd, TCP_QUICKACK) == 1);
 }
 
+static void lease_came(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct kolk_lease own = *lease;
+
+	if (CHECK_ERR(err, KOLK_OK))
+		CHECK_ERR(kolk_release(&own), KOLK_OK);
+	kolk__store_release((kolk__atomic_bool *)user, true);
+}
+
+struct asking {
+	struct kolk_key *key;
+	struct kolk_call call;
+	struct kolk_acquire acquire;
+	kolk__atomic_bool ended;
+};
+
+static void ask(struct kolk_call *call, void *user)
+{
+	struct asking *asking = user;
+
+	(void)call;
+	CHECK_ERR(kolk_acquire_async(kolk_loop_current(), asking->key, kolk_in_ms(10000),
+				     &asking->acquire, lease_came, &asking->ended), KOLK_PENDING);
+}
+
+static const struct kolk_driver speaking = {
+	.size = (uint32_t)sizeof speaking, .name = "speaking", .speaks_first = 1 };
+
 /* But of one that nobody waits for: a server that ends without having accepted it would end
  * unheard, and a request would find out. */
 static void made_ahead_is_acknowledged(void)
 {
-	static const struct kolk_driver speaking = {
-		.size = (uint32_t)sizeof speaking, .name = "speaking", .speaks_first = 1 };
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_sys sys = *kolk_sys_linux();
-	struct kolk_lease lease;
+	struct asking asking = { .key = NULL };
 	struct wire w = { 0 };
 
 	sys.sock_acknowledge = count_acknowledged;
@@ -335,8 +361,10 @@ static void made_ahead_is_acknowledged(void)
 	o.idle_min = 1;
 	kolk__store_relaxed(&acknowledged, 0);
 	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
-	CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(10000), &lease), KOLK_OK);
-	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	asking.key = w.key;
+	CHECK_ERR(kolk_loop_call(kolk_engine_loop(w.engine, 0), &asking.call, ask, &asking),
+		  KOLK_OK);
+	CHECK(WITHIN_MS(10000, kolk__load_acquire(&asking.ended)));
 	CHECK(kolk__load_relaxed(&acknowledged) == 0);
 	o.name = "wire";
 	o.idle_min = 4;
@@ -344,6 +372,63 @@ static void made_ahead_is_acknowledged(void)
 	CHECK_ERR(kolk_pool_update(w.pool, &o), KOLK_OK);
 	CHECK_ERR(kolk_pool_warm(w.pool, kolk_in_ms(10000)), KOLK_OK);
 	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&acknowledged) == 3));
+	wire_close(&w);
+}
+
+static struct wire *awaiting; /* whose only caller wakes up late */
+static _Thread_local bool is_late;
+static kolk__atomic_bool sleeps;
+
+static bool all_are_ready(void)
+{
+	struct kolk_stats stats = wire_stats(awaiting->pool);
+
+	return stats.idle + stats.leased == 4;
+}
+
+static bool wait_late(void *context, uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+	bool woken;
+
+	if (is_late)
+		kolk__store_release(&sleeps, true);
+	woken = kolk_sys_linux()->wait(context, word, expected, deadline_ns);
+	if (is_late)
+		CHECK(WITHIN_MS(10000, all_are_ready()));
+	return woken;
+}
+
+static int open_later(void *context, uint32_t family, const struct kolk_sock_options *options)
+{
+	CHECK(WITHIN_MS(10000, kolk__load_acquire(&sleeps)));
+	return kolk_sys_linux()->sock_open(context, family, options);
+}
+
+/* The caller of the first one is on its way to it when the others are ready, and takes any. */
+static void made_beside_a_caller_is_acknowledged(void)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_sys sys = *kolk_sys_linux();
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+
+	sys.sock_acknowledge = count_acknowledged;
+	sys.sock_open = open_later;
+	sys.wait = wait_late;
+	e.sys = &sys;
+	o.driver = &speaking;
+	o.idle_min = 4;
+	o.overtake_max_ns = 60 * KOLK_S_NS; /* no connection is handed to it */
+	kolk__store_relaxed(&acknowledged, 0);
+	kolk__store_relaxed(&sleeps, false);
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
+	awaiting = &w;
+	is_late = true;
+	CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(10000), &lease), KOLK_OK);
+	is_late = false;
+	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&acknowledged) >= 3));
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	wire_close(&w);
 }
 
@@ -393,6 +478,7 @@ static const struct tap_test tests[] = {
 	{ "the options of a socket", socket_options },
 	{ "the first bytes acknowledge a connection", first_bytes_acknowledge },
 	{ "a connection made ahead is acknowledged", made_ahead_is_acknowledged },
+	{ "one made beside a caller is acknowledged", made_beside_a_caller_is_acknowledged },
 	{ "local ports, and what TCP knows", ports_and_tcp },
 };
 TAP_TESTS(peer, tests);
