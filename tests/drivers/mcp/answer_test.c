@@ -296,6 +296,75 @@ static void cancelled_is_not_sent_again(void **state)
 	close_scripted(&place, &server);
 }
 
+/* ---- one call after the other */
+
+enum { CHAIN = 20 };
+
+struct chain {
+	struct kolk_mcp_client *client;
+	kolk__atomic_u32 ended;
+};
+
+static void chain_next(struct chain *chain);
+
+static void chain_ended(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	struct chain *chain = user;
+
+	(void)call;
+	assert_int_equal(result->err, KOLK_OK);
+	if (kolk__add_acq_rel(&chain->ended, 1) + 1 < CHAIN)
+		chain_next(chain);
+}
+
+static void chain_next(struct chain *chain)
+{
+	static const char params[] = "{\"name\":\"echo\",\"arguments\":{\"nonce\":\"n\"}}";
+	const struct kolk_mcp_handler handler = { .size = sizeof handler, .end = chain_ended };
+	struct kolk_mcp_request request = KOLK_INIT(kolk_mcp_request);
+
+	request.method = "tools/call";
+	request.params = params;
+	request.params_size = sizeof params - 1;
+	assert_int_equal(kolk_mcp_start(chain->client, &request, &handler, chain, NULL),
+			 KOLK_PENDING);
+}
+
+static void chain_begin(void *user)
+{
+	chain_next(user);
+}
+
+static uint64_t waited(const struct place *place)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_pool_stats(place->connections, &stats), KOLK_OK);
+	return stats.waited;
+}
+
+/* A call that begins when another one ends finds the connection of that, and needs no second. */
+static void the_next_call_has_the_connection_of_the_last(void **state)
+{
+	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND, .connections_max = 1 };
+	struct chain chain = { .client = NULL };
+	struct place place;
+	uint64_t before;
+
+	(void)state;
+	place_open(&place, &options);
+	chain.client = place_client(&place, "alice", NULL);
+	place_tool(chain.client, "echo", "{\"nonce\":\"n\"}");
+	before = waited(&place);
+	place_on_loop(place.loop, chain_begin, &chain);
+	for (int i = 0; i < 10000 && kolk__load_acquire(&chain.ended) < CHAIN; i++)
+		usleep(1000);
+	assert_int_equal(kolk__load_acquire(&chain.ended), CHAIN);
+	assert_int_equal(waited(&place), before);
+	place_client_close(&place, chain.client);
+	place_close(&place);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_answer_has_the_requests_id),
 	cmocka_unit_test(an_error_may_be_without_id),
@@ -303,5 +372,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_made_is_by_its_own_answer),
 	cmocka_unit_test(a_call_that_was_taken_is_not_sent_again),
 	cmocka_unit_test(cancelled_is_not_sent_again),
+	cmocka_unit_test(the_next_call_has_the_connection_of_the_last),
 };
 CMOCKA_TESTS(mcp_answer, tests);

@@ -76,7 +76,7 @@ struct mcp_loop {
 	struct kolk_mcp *mcp;
 	struct kolk_loop *loop;
 	struct kolk_http *http;
-	struct blocks acquires, parsers, calls; /* of groups, of posts; struct kolk_mcp_call */
+	struct blocks acquires, parsers, texts, calls; /* of groups, of posts; struct kolk_mcp_call */
 	uint64_t next_id;        /* of requests: no two of an upstream are equal */
 	struct mcp_link groups;  /* MULTIPLEXED: of identities, struct mcp_group.link */
 	struct mcp_link probing; /* calls that wait for the era, struct kolk_mcp_call.link */

@@ -10,6 +10,7 @@ enum {
 	FIELDS_MAX = OWN_FIELDS_MAX + MCP_FIELDS_MAX,
 	BATCH_MAX = 1000,
 	RETRY_MS = 1000,
+	TEXT_BYTES = 4096, /* memory for a message, unless it is longer */
 	/* Bytes of an error's body that are looked at. */
 	ERROR_BYTES_MAX = 65536
 };
@@ -24,9 +25,9 @@ static void show(void *user, const struct mcp_message *message)
 		post->handler->message(post, message);
 }
 
-static enum kolk_err read_text(struct mcp_post *post, const char *text, size_t size)
+static enum kolk_err read_text(struct mcp_post *post)
 {
-	const struct mcp_reading reading = { .text = text, .size = size,
+	const struct mcp_reading reading = { .text = post->text, .size = post->size,
 					     .batch_max = post->batches ? BATCH_MAX : 0,
 					     .show = show, .user = post };
 
@@ -35,20 +36,46 @@ static enum kolk_err read_text(struct mcp_post *post, const char *text, size_t s
 	return kolk__mcp_messages_read(&reading);
 }
 
+/* ---- memory for a message: of most a block */
+
+static char *text_get(struct mcp_loop *loop, size_t capacity)
+{
+	return capacity == TEXT_BYTES ? blocks_get(&loop->texts, TEXT_BYTES) : malloc(capacity);
+}
+
+static void text_put(struct mcp_loop *loop, char *text, size_t capacity)
+{
+	if (capacity == TEXT_BYTES)
+		blocks_put(&loop->texts, text);
+	else
+		free(text);
+}
+
+static bool grow(struct mcp_post *post, size_t capacity)
+{
+	struct mcp_loop *loop = post->loop;
+	char *text = post->capacity > TEXT_BYTES ? realloc(post->text, capacity) :
+						   text_get(loop, capacity);
+
+	if (text == NULL)
+		return false;
+	if (post->capacity == TEXT_BYTES) {
+		memcpy(text, post->text, post->size);
+		text_put(loop, post->text, TEXT_BYTES);
+	}
+	post->text = text;
+	post->capacity = capacity;
+	return true;
+}
+
 static bool append(struct mcp_post *post, const void *data, size_t size)
 {
-	size_t capacity = post->capacity == 0 ? 1024 : post->capacity;
-	char *text;
+	size_t capacity = post->capacity == 0 ? TEXT_BYTES : post->capacity;
 
 	while (capacity < post->size + size)
 		capacity *= 2;
-	if (capacity != post->capacity) {
-		text = realloc(post->text, capacity);
-		if (text == NULL)
-			return false;
-		post->text = text;
-		post->capacity = capacity;
-	}
+	if (capacity != post->capacity && !grow(post, capacity))
+		return false;
 	memcpy(post->text + post->size, data, size);
 	post->size += size;
 	return true;
@@ -75,7 +102,7 @@ static enum kolk_err take_event(struct mcp_post *post)
 	if (post->handler->event != NULL)
 		err = post->handler->event(post);
 	else if (ours && post->size > 0)
-		err = read_text(post, post->text, post->size);
+		err = read_text(post);
 	else if (post->handler->mark != NULL && (sse->has_retry || sse->has_id))
 		post->handler->mark(post);
 	post->size = 0;
@@ -129,14 +156,6 @@ static enum kolk_err take_events(struct mcp_post *post, const void *data, size_t
 	return err;
 }
 
-/* An answer of one piece is read where it is. What is wrong with it does not close its
- * connection. */
-static bool is_whole(const struct mcp_post *post, size_t size)
-{
-	return post->body == MCP_BODY_JSON && size == post->whole &&
-	       size <= post->loop->mcp->options.message_bytes_max;
-}
-
 /* The next event may be long in coming. */
 static void rest(struct mcp_post *post)
 {
@@ -144,7 +163,7 @@ static void rest(struct mcp_post *post)
 
 	if (post->size > 0)
 		return;
-	free(post->text);
+	text_put(post->loop, post->text, post->capacity);
 	post->text = NULL;
 	post->capacity = 0;
 	if (sse == NULL || !kolk__sse_is_silent(sse) || (sse->id_size > 0 && !post->lasts))
@@ -168,11 +187,6 @@ static void on_body(void *user, struct kolk_http_exchange *exchange, const void 
 	if (post->status >= 400) {
 		if (post->size + size <= ERROR_BYTES_MAX)
 			err = append(post, data, size) ? KOLK_OK : KOLK_E_MEMORY;
-	} else if (is_whole(post, size)) {
-		err = read_text(post, data, size);
-		if (post->failed == KOLK_OK)
-			post->failed = err;
-		return;
 	} else if (post->body == MCP_BODY_JSON) {
 		err = take(post, data, size);
 	} else if (post->body == MCP_BODY_EVENTS) {
@@ -204,7 +218,6 @@ static void on_head(void *user, struct kolk_http_exchange *exchange,
 	post->status = head->status;
 	if ((head->status == 401 || head->status == 403) && post->challenge == NULL)
 		post->challenge = kolk__mcp_challenge(head);
-	post->whole = head->body_size != KOLK_HTTP_CHUNKED ? head->body_size : 0;
 	post->body = is_type(type, "application/json")	? MCP_BODY_JSON :
 		     is_type(type, "text/event-stream") ? MCP_BODY_EVENTS :
 							  MCP_BODY_DROPPED;
@@ -241,6 +254,7 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 	struct mcp_post *post = user;
 	struct kolk__sse_parser *sse = post->sse;
 	struct mcp_loop *loop = post->loop;
+	size_t capacity = post->capacity;
 	char *text, *challenge = post->challenge, *last_id = post->last_id;
 
 	post->carried = kolk_http_carried_ns(exchange) != 0;
@@ -252,15 +266,15 @@ static void on_end(void *user, struct kolk_http_exchange *exchange, enum kolk_er
 		/* What explains an error need not be a message. */
 		post->sessions_error = has_word(post->text, post->size, "session");
 		if (post->body == MCP_BODY_JSON)
-			(void)read_text(post, post->text, post->size);
+			(void)read_text(post);
 	} else if (err == KOLK_OK && post->body == MCP_BODY_JSON && post->size > 0) {
-		err = read_text(post, post->text, post->size);
+		err = read_text(post);
 	}
 	text = post->text;
 	post->text = NULL;
 	post->exchange = NULL;
 	post->handler->end(post, err);
-	free(text); /* messages that were shown from here live until now */
+	text_put(loop, text, capacity); /* messages that were shown from here live until now */
 	free(challenge);
 	free(last_id);
 	sse_put(loop, sse);

@@ -88,7 +88,6 @@ struct mcp_post {
 	enum kolk_err failed; /* why it was cancelled from within */
 	uint64_t token_hash;  /* of the field that was sent; 0 = none */
 	char *challenge;      /* WWW-Authenticate of 401 or 403, until `end` returns; NULL = none */
-	uint64_t whole;       /* how many bytes the answer has, if its head says so; else 0 */
 	char *text;           /* a message that is being received */
 	size_t size, capacity;
 	struct kolk__sse_parser *sse; /* a block of the loop; NULL = no event has begun */

@@ -36,7 +36,7 @@ void kolk__mcp_client_freed(struct kolk_mcp *mcp)
 
 /* ---- open */
 
-enum { BLOCKS_KEPT = 64 }; /* of each kind */
+enum { BLOCKS_KEPT = 64, TEXTS_KEPT = 16 }; /* of each kind; texts are large */
 
 static void mcp_free(struct kolk_mcp *mcp)
 {
@@ -46,6 +46,7 @@ static void mcp_free(struct kolk_mcp *mcp)
 		blocks_free(&mcp->loops[i].acquires);
 		blocks_free(&mcp->loops[i].parsers);
 		blocks_free(&mcp->loops[i].calls);
+		blocks_free(&mcp->loops[i].texts);
 	}
 	kolk__mcp_identities_free(mcp);
 	(void)pthread_cond_destroy(&mcp->quiet);
@@ -73,6 +74,7 @@ static enum kolk_err open_loops(struct kolk_mcp *mcp)
 		mcp_list_init(&loop->probing);
 		mcp_list_init(&loop->ending);
 		loop->acquires.max = loop->parsers.max = loop->calls.max = BLOCKS_KEPT;
+		loop->texts.max = TEXTS_KEPT;
 		err = kolk_http_open(loop->loop, NULL, &loop->http);
 		mcp->loop_count = i + 1;
 	}
