@@ -39,19 +39,9 @@ static void close_scripted(struct place *place, struct scripted *server)
 	scripted_close(server);
 }
 
-static void run_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
 static void start(struct place *place, struct tracked *call)
 {
-	place_on_loop(place->loop, run_tracked, call);
+	place_on_loop(place->loop, tracked_start, call);
 	assert_int_equal(call->started, KOLK_PENDING);
 }
 
@@ -288,7 +278,7 @@ static void cancelled_is_not_sent_again(void **state)
 	start(&place, &call);
 	for (int i = 0; i < 5000 && kolk__load_acquire(&call.heads) == 0; i++)
 		usleep(1000);
-	place_on_loop(place.loop, cancel_tracked, &call);
+	place_on_loop(place.loop, tracked_cancel, &call);
 	tracked_wait(&call);
 	usleep(50000);
 	assert_int_equal(kolk__load_acquire(&server.calls), 1);

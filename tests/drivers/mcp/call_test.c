@@ -9,19 +9,9 @@
 #include "tests/drivers/mcp/place.h"
 #include "tests/kit/cmocka/run.h"
 
-static void run_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
 static void start(struct place *place, struct tracked *call)
 {
-	place_on_loop(place->loop, run_tracked, call);
+	place_on_loop(place->loop, tracked_start, call);
 	assert_int_equal(call->started, KOLK_PENDING);
 }
 
@@ -164,7 +154,7 @@ static void a_cancel_is_told_and_the_session_kept(void **state)
 			start(&place, &call);
 			place_wait_for(&place, MCP_N_calls_now, 1);
 			begin = now_ns();
-			place_on_loop(place.loop, cancel_tracked, &call);
+			place_on_loop(place.loop, tracked_cancel, &call);
 			while (place_number(&place, MCP_N_cancels_notified) < i &&
 			       now_ns() < begin + 5 * KOLK_S_NS)
 				usleep(100);
@@ -209,7 +199,7 @@ static void what_was_not_sent_is_taken_back(void **state)
 	start(&place, &slow);
 	place_wait_for(&place, MCP_N_tool_calls, 2);
 	start(&place, &waits);
-	place_on_loop(place.loop, cancel_tracked, &waits);
+	place_on_loop(place.loop, tracked_cancel, &waits);
 	waited = kolk__load_acquire(&slow.ends) == 0; /* or this machine stood still for so long */
 	tracked_wait(&waits);
 	assert_int_equal(waits.result.err, KOLK_E_CANCELLED);
@@ -318,7 +308,7 @@ static void a_session_is_listened_to(void **state)
 		usleep(1000);
 	assert_int_equal(kolk__load_acquire(&call.notifications), 1);
 	assert_string_equal(call.method_seen, "notifications/resources/updated");
-	place_on_loop(place.loop, cancel_tracked, &call);
+	place_on_loop(place.loop, tracked_cancel, &call);
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_E_CANCELLED);
 	place_wait_for(&place, MCP_N_get_streams_now, 0);
@@ -394,7 +384,7 @@ static void a_stream_is_resumed(void **state)
 	assert_int_equal(place_number(&place, MCP_N_resumes), 1);
 	start(&place, &cancelled);
 	usleep(100000);
-	place_on_loop(place.loop, cancel_tracked, &cancelled);
+	place_on_loop(place.loop, tracked_cancel, &cancelled);
 	tracked_wait(&cancelled);
 	assert_int_equal(cancelled.result.err, KOLK_E_CANCELLED);
 	place_tool(client, "echo", "{\"nonce\":\"on\"}");

@@ -49,16 +49,6 @@ static void start_busy(void *user)
 	call_again(user);
 }
 
-static void start(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel(void *user)
-{
-	tracked_cancel(user);
-}
-
 /* From the cancel to when the server saw it: us, and ms of a thread that does nothing (control.h). */
 struct took {
 	uint64_t us, control_ms;
@@ -72,14 +62,14 @@ static struct took cancel_one(struct place *place, struct kolk_mcp_client *clien
 				.deadline_ns = KOLK_FOREVER };
 	uint64_t began_ns, began_ms;
 
-	place_on_loop(place->loop, start, &call);
+	place_on_loop(place->loop, tracked_start, &call);
 	place_wait_for(place, MCP_N_tool_calls, count);
 	if (count % 2 == 0) /* in the midst of its answer */
 		while (kolk__load_acquire(&call.heads) == 0)
 			usleep(100);
 	began_ms = kit_control_ms(control);
 	began_ns = kolk_in_ns(0);
-	place_on_loop(place->loop, cancel, &call);
+	place_on_loop(place->loop, tracked_cancel, &call);
 	while (place_number(place, MCP_N_cancels_disconnect) < count &&
 	       kolk_in_ns(0) - began_ns < 5 * KOLK_S_NS)
 		usleep(100);

@@ -17,16 +17,6 @@ static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_VIRGIN, KOLK_MCP_E
 
 #define HTTP_SSE .mcp.transport = KOLK_MCP_HTTP_SSE, .mcp.path = "/sse"
 
-static void start_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
 static void a_stream_is_a_session(void **state)
 {
 	struct kolk_mcp_client *client;
@@ -198,16 +188,16 @@ static void messages_come_on_the_stream(void **state)
 	(void)state;
 	place_open(&place, &options);
 	tracked.client = asked.client = listening.client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start_tracked, &tracked);
+	place_on_loop(place.loop, tracked_start, &tracked);
 	tracked_wait(&tracked);
 	assert_int_equal(tracked.result.err, KOLK_OK);
 	assert_int_equal(kolk__load_acquire(&tracked.notifications), 3);
 	assert_non_null(strstr(tracked.notification, "\"mine\""));
-	place_on_loop(place.loop, start_tracked, &asked);
+	place_on_loop(place.loop, tracked_start, &asked);
 	tracked_wait(&asked);
 	assert_int_equal(kolk__load_acquire(&asked.requests), 1);
 	assert_non_null(strstr(asked.text, "the answer"));
-	place_on_loop(place.loop, start_tracked, &listening);
+	place_on_loop(place.loop, tracked_start, &listening);
 	for (int i = 0; i < 5000 && kolk__load_acquire(&listening.heads) == 0; i++)
 		usleep(1000);
 	assert_int_equal(kolk__load_acquire(&listening.heads), 1);
@@ -218,7 +208,7 @@ static void messages_come_on_the_stream(void **state)
 	for (int i = 0; i < 5000 && kolk__load_acquire(&listening.notifications) == 0; i++)
 		usleep(1000);
 	assert_string_equal(listening.method_seen, "notifications/resources/updated");
-	place_on_loop(place.loop, cancel_tracked, &listening);
+	place_on_loop(place.loop, tracked_cancel, &listening);
 	tracked_wait(&listening);
 	assert_int_equal(listening.result.err, KOLK_E_CANCELLED);
 	place_client_close(&place, tracked.client);
@@ -235,9 +225,9 @@ static void a_cancel_keeps_the_session(void **state)
 	(void)state;
 	place_open(&place, &options);
 	tracked.client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start_tracked, &tracked);
+	place_on_loop(place.loop, tracked_start, &tracked);
 	place_wait_for(&place, MCP_N_calls_now, 1);
-	place_on_loop(place.loop, cancel_tracked, &tracked);
+	place_on_loop(place.loop, tracked_cancel, &tracked);
 	tracked_wait(&tracked);
 	assert_int_equal(tracked.result.err, KOLK_E_CANCELLED);
 	place_wait_for(&place, MCP_N_cancels_notified, 1);

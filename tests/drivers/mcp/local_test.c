@@ -133,16 +133,6 @@ static void close_place(struct place *place, struct server *server)
 	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
 }
 
-static void start_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
 static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_VIRGIN, KOLK_MCP_EXCLUSIVE,
 				     KOLK_MCP_MULTIPLEXED };
 
@@ -166,7 +156,7 @@ static void a_server_here_has_sessions(void **state)
 			struct tracked call = { .client = client, .method = "tools/call",
 						.params = "{\"name\":\"count\",\"arguments\":{}}" };
 
-			place_on_loop(place.loop, start_tracked, &call);
+			place_on_loop(place.loop, tracked_start, &call);
 			tracked_wait(&call);
 			assert_int_equal(call.result.err, KOLK_OK);
 			snprintf(text, sizeof text, "{\"count\":%d}", i);
@@ -224,7 +214,7 @@ static void a_server_here_may_ask(void **state)
 	(void)state;
 	open_place(&place, &server, &options);
 	call.client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start_tracked, &call);
+	place_on_loop(place.loop, tracked_start, &call);
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_OK);
 	assert_string_equal(call.text, "{\"asked\":true}");
@@ -252,8 +242,8 @@ static void it_is_told_of_a_cancel(void **state)
 		struct tracked call = { .client = client, .method = "tools/call",
 					.params = "{\"name\":\"never\",\"arguments\":{}}" };
 
-		place_on_loop(place.loop, start_tracked, &call);
-		place_on_loop(place.loop, cancel_tracked, &call);
+		place_on_loop(place.loop, tracked_start, &call);
+		place_on_loop(place.loop, tracked_cancel, &call);
 		tracked_wait(&call);
 		assert_int_equal(call.result.err, KOLK_E_CANCELLED);
 		result = place_call(client, "tools/call",

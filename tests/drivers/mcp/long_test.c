@@ -41,22 +41,12 @@ static const char script[] =
 	"*'\"id\":77,\"error\"'*) printf '{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\\n' $asked;;\n"
 	"esac\ndone\n";
 
-static void start_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
 static void call_tool(struct place *place, struct tracked *call, const char *params)
 {
 	call->method = "tools/call";
 	call->params = params;
 	call->deadline_ns = KOLK_FOREVER; /* it ends for what is said, or not at all */
-	place_on_loop(place->loop, start_tracked, call);
+	place_on_loop(place->loop, tracked_start, call);
 }
 
 static void open_script(struct place *place, uint32_t sharing)
@@ -100,7 +90,7 @@ static void a_message_that_is_too_long_ends_its_call(void **state)
 			place_tool(client, "short", "{}");
 			assert_int_equal(kolk__load_acquire(&other.ends), 0);
 		}
-		place_on_loop(place.loop, cancel_tracked, &other);
+		place_on_loop(place.loop, tracked_cancel, &other);
 		tracked_wait(&other);
 		assert_int_equal(place_sessions(&place).created, 1);
 		place_client_close(&place, client);
@@ -153,7 +143,7 @@ static void an_initialize_that_is_too_long_is_told(void **state)
 	(void)state;
 	place_open_command(&place, &options, command);
 	call.client = client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start_tracked, &call);
+	place_on_loop(place.loop, tracked_start, &call);
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_E_LIMIT);
 	place_client_close(&place, client);

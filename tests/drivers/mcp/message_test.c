@@ -6,11 +6,6 @@
 #include "tests/drivers/mcp/place.h"
 #include "tests/kit/cmocka/run.h"
 
-static void start(void *user)
-{
-	tracked_start(user);
-}
-
 /* Whatever stands around its params and in them: the server gets the library's id and token, the caller
  * hears of its own. */
 static void progress_of_a_message_that_was_read(void **state)
@@ -36,7 +31,7 @@ static void progress_of_a_message_that_was_read(void **state)
 
 		snprintf(text, sizeof text, messages[i / 3], tokens[i % 3]);
 		snprintf(token, sizeof token, "\"progressToken\":%s", tokens[i % 3]);
-		place_on_loop(place.loop, start, &call);
+		place_on_loop(place.loop, tracked_start, &call);
 		assert_int_equal(call.started, KOLK_PENDING);
 		tracked_wait(&call);
 		assert_int_equal(call.result.err, KOLK_OK);
@@ -63,7 +58,7 @@ static void a_message_of_the_other_era(void **state)
 	(void)state;
 	place_open(&place, &options);
 	call.client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start, &call);
+	place_on_loop(place.loop, tracked_start, &call);
 	assert_int_equal(call.started, KOLK_PENDING);
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_OK);

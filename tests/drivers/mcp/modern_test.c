@@ -7,19 +7,9 @@
 #include "tests/drivers/mcp/place.h"
 #include "tests/kit/cmocka/run.h"
 
-static void start_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
 static void start(struct place *place, struct tracked *call)
 {
-	place_on_loop(place->loop, start_tracked, call);
+	place_on_loop(place->loop, tracked_start, call);
 	assert_int_equal(call->started, KOLK_PENDING);
 }
 
@@ -224,7 +214,7 @@ static void a_cancel_closes_the_stream(void **state)
 
 		start(&place, &call);
 		place_wait_for(&place, MCP_N_calls_now, 1);
-		place_on_loop(place.loop, cancel_tracked, &call);
+		place_on_loop(place.loop, tracked_cancel, &call);
 		tracked_wait(&call);
 		assert_int_equal(call.result.err, KOLK_E_CANCELLED);
 		place_wait_for(&place, MCP_N_cancels_disconnect, i);
@@ -254,7 +244,7 @@ static void changes_are_listened_to(void **state)
 		usleep(1000);
 	assert_int_equal(kolk__load_acquire(&call.notifications), 2); /* acknowledged, updated */
 	assert_string_equal(call.method_seen, "notifications/resources/updated");
-	place_on_loop(place.loop, cancel_tracked, &call);
+	place_on_loop(place.loop, tracked_cancel, &call);
 	tracked_wait(&call);
 	place_wait_for(&place, MCP_N_listen_streams_now, 0);
 	place_client_close(&place, client);

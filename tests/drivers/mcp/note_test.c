@@ -5,16 +5,6 @@
 #include "tests/drivers/mcp/place.h"
 #include "tests/kit/cmocka/run.h"
 
-static void start_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
 static void a_reply_waits_for_a_connection(void **state)
 {
 	struct place_options options = { .mcp.sharing = KOLK_MCP_BOUND,
@@ -37,9 +27,9 @@ static void a_reply_waits_for_a_connection(void **state)
 	asked.client = place_client(&place, "alice", NULL);
 	place_tool(slow.client, "echo", "{\"nonce\":\"on\"}");
 	place_tool(asked.client, "echo", "{\"nonce\":\"on\"}");
-	place_on_loop(place.loop, start_tracked, &slow);
+	place_on_loop(place.loop, tracked_start, &slow);
 	place_wait_for(&place, MCP_N_tool_calls, 3);
-	place_on_loop(place.loop, start_tracked, &asked);
+	place_on_loop(place.loop, tracked_start, &asked);
 	tracked_wait(&asked);
 	assert_int_equal(asked.result.err, KOLK_OK);
 	assert_non_null(strstr(asked.text, "it is said"));
@@ -70,10 +60,10 @@ static void cancels_wait_for_the_connections_of_their_calls(void **state)
 		place_tool(calls[i].client, "echo", "{\"nonce\":\"on\"}");
 	}
 	for (int i = 0; i < 2; i++)
-		place_on_loop(place.loop, start_tracked, &calls[i]);
+		place_on_loop(place.loop, tracked_start, &calls[i]);
 	place_wait_for(&place, MCP_N_calls_now, 2);
 	for (int i = 0; i < 2; i++)
-		place_on_loop(place.loop, cancel_tracked, &calls[i]);
+		place_on_loop(place.loop, tracked_cancel, &calls[i]);
 	place_wait_for(&place, MCP_N_cancels_notified, 2);
 	place_wait_for(&place, MCP_N_calls_now, 0);
 	for (int i = 0; i < 2; i++) {

@@ -70,16 +70,6 @@ static int on_request(struct scripted *server, int fd, const struct scripted_req
 	return scripted_begins(fd, request);
 }
 
-static void start(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel(void *user)
-{
-	tracked_cancel(user);
-}
-
 static uint32_t leased(const struct place *place)
 {
 	struct kolk_stats stats = KOLK_INIT(kolk_stats);
@@ -112,11 +102,11 @@ static void run(struct seen *seen)
 	scripted_open(&server);
 	place_open_at(&place, server.address);
 	call.client = client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start, &call);
+	place_on_loop(place.loop, tracked_start, &call);
 	for (int i = 0; i < 10000 && (kolk__load_acquire(&server.calls) == 0 ||
 				      (seen->head_first && kolk__load_acquire(&call.heads) == 0)); i++)
 		usleep(1000);
-	place_on_loop(place.loop, cancel, &call);
+	place_on_loop(place.loop, tracked_cancel, &call);
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_E_CANCELLED);
 	(void)pthread_mutex_lock(&seen->lock);

@@ -303,8 +303,9 @@ static const struct kolk_mcp_handler handler = { .size = sizeof handler, .head =
 						 .notification = on_notification,
 						 .request = on_request, .end = on_end };
 
-void tracked_start(struct tracked *tracked)
+void tracked_start(void *user)
 {
+	struct tracked *tracked = user;
 	struct kolk_mcp_request request = KOLK_INIT(kolk_mcp_request);
 	struct kolk_mcp_envelope read = KOLK_INIT(kolk_mcp_envelope);
 
@@ -325,9 +326,14 @@ void tracked_start(struct tracked *tracked)
 						&tracked->call);
 }
 
-void tracked_cancel(struct tracked *tracked)
+void tracked_cancel(void *tracked)
 {
-	kolk_mcp_cancel(tracked->call);
+	kolk_mcp_cancel(((struct tracked *)tracked)->call);
+}
+
+void tracked_pause(void *tracked)
+{
+	kolk_mcp_pause(((struct tracked *)tracked)->call);
 }
 
 void tracked_wait(struct tracked *tracked)
@@ -335,4 +341,54 @@ void tracked_wait(struct tracked *tracked)
 	for (int i = 0; i < 60000 && kolk__load_acquire(&tracked->ends) == 0; i++)
 		usleep(1000);
 	assert_int_equal(kolk__load_acquire(&tracked->ends), 1);
+}
+
+void place_calls_at_once(struct place *place, struct kolk_mcp_client *client, int count)
+{
+	struct tracked *calls = calloc((size_t)count, sizeof *calls);
+	char (*params)[128] = calloc((size_t)count, sizeof *params), nonce[16];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(params[i], 128, "{\"_meta\":{\"progressToken\":\"t\"},\"name\":\"progress\","
+			 "\"arguments\":{\"steps\":2,\"ms\":1,\"nonce\":\"n-%d-\"}}", i);
+		calls[i].client = client;
+		calls[i].method = "tools/call";
+		calls[i].params = params[i];
+		place_on_loop(place->loop, tracked_start, &calls[i]);
+	}
+	for (int i = 0; i < count; i++) {
+		tracked_wait(&calls[i]);
+		assert_int_equal(calls[i].result.err, KOLK_OK);
+		snprintf(nonce, sizeof nonce, "n-%d-", i);
+		assert_non_null(strstr(calls[i].text, nonce));
+		assert_int_equal(kolk__load_acquire(&calls[i].notifications), 2);
+		assert_non_null(strstr(calls[i].notification, "\"progressToken\":\"t\""));
+	}
+	free(params);
+	free(calls);
+}
+
+void place_cancelled_pause(struct place *place, struct kolk_mcp_client *client)
+{
+	struct tracked slow = { .client = client, .method = "tools/call",
+				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":60000}}" };
+	struct tracked others[2] = { { .client = NULL } };
+
+	place_tool(client, "echo", "{\"nonce\":\"on\"}");
+	place_on_loop(place->loop, tracked_start, &slow);
+	place_on_loop(place->loop, tracked_pause, &slow);
+	for (int i = 0; i < 2; i++) { /* what is being received may be the first one's answer */
+		others[i].client = client;
+		others[i].method = "tools/list";
+		place_on_loop(place->loop, tracked_start, &others[i]);
+		usleep(20000);
+	}
+	assert_int_equal(kolk__load_acquire(&others[1].ends), 0);
+	place_on_loop(place->loop, tracked_cancel, &slow);
+	for (int i = 0; i < 2; i++) {
+		tracked_wait(&others[i]);
+		assert_int_equal(others[i].result.err, KOLK_OK);
+	}
+	tracked_wait(&slow);
+	assert_int_equal(slow.result.err, KOLK_E_CANCELLED);
 }

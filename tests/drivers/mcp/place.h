@@ -76,8 +76,15 @@ struct tracked {
 	struct kolk_mcp_result result;
 	const char *reply;          /* NULL = none is given */
 };
-void tracked_start(struct tracked *tracked);
-void tracked_cancel(struct tracked *tracked);
+/* On the loop (place_on_loop); tracked: a struct tracked. */
+void tracked_start(void *tracked);
+void tracked_cancel(void *tracked);
+void tracked_pause(void *tracked);
 void tracked_wait(struct tracked *tracked);
+
+/* Calls of one session, whatever carries it: so many at once, each with its own progress and answer; one
+ * that wants no messages and is cancelled, and others behind it. */
+void place_calls_at_once(struct place *place, struct kolk_mcp_client *client, int count);
+void place_cancelled_pause(struct place *place, struct kolk_mcp_client *client);
 
 #endif

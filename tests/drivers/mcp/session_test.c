@@ -369,11 +369,6 @@ static void a_version_that_is_not_known_is_none(void **state)
 
 /* ---- limits */
 
-static void run_tracked(void *user)
-{
-	tracked_start(user);
-}
-
 /* A session that cannot be made, because others of its tenant have its connections, is no fault of the
  * server: sessions of other tenants are made. */
 static void a_tenants_limit_is_not_the_servers_fault(void **state)
@@ -389,12 +384,12 @@ static void a_tenants_limit_is_not_the_servers_fault(void **state)
 	(void)state;
 	place_open(&place, &options);
 	slow.client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, run_tracked, &slow);
+	place_on_loop(place.loop, tracked_start, &slow);
 	place_wait_for(&place, MCP_N_tool_calls, 1);
 	for (int i = 0; i < 6; i++) {
 		calls[i] = (struct tracked){ .method = "tools/list",
 					     .client = place_client(&place, "alice", NULL) };
-		place_on_loop(place.loop, run_tracked, &calls[i]);
+		place_on_loop(place.loop, tracked_start, &calls[i]);
 	}
 	for (int i = 0; i < 6; i++)
 		tracked_wait(&calls[i]);
@@ -429,11 +424,11 @@ static void the_deadline_of_one_that_waits_is_its_own(void **state)
 	mcp_fixture_hold(place.server, true);
 	hurried.client = place_client(&place, "alice", NULL);
 	hurried.deadline_ns = kolk_in_ms(100);
-	place_on_loop(place.loop, run_tracked, &hurried);
+	place_on_loop(place.loop, tracked_start, &hurried);
 	for (int i = 0; i < 2; i++) {
 		patient[i] = (struct tracked){ .method = "tools/list",
 					       .client = place_client(&place, "alice", NULL) };
-		place_on_loop(place.loop, run_tracked, &patient[i]);
+		place_on_loop(place.loop, tracked_start, &patient[i]);
 	}
 	tracked_wait(&hurried);
 	assert_int_equal(hurried.result.err, KOLK_E_TIMEOUT);
@@ -464,10 +459,10 @@ static void each_that_waits_has_its_own_time(void **state)
 	mcp_fixture_hold(place.server, true);
 	first.client = place_client(&place, "alice", NULL);
 	second.client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, run_tracked, &first);
+	place_on_loop(place.loop, tracked_start, &first);
 	usleep(1000000);
 	began_ns = kolk_in_ns(0);
-	place_on_loop(place.loop, run_tracked, &second);
+	place_on_loop(place.loop, tracked_start, &second);
 	tracked_wait(&first);
 	assert_int_equal(first.result.err, KOLK_E_TIMEOUT);
 	tracked_wait(&second);

@@ -10,23 +10,6 @@
 #include "tests/drivers/mcp/place.h"
 #include "tests/kit/cmocka/run.h"
 
-static void start_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
-static void pause_tracked(void *user)
-{
-	struct tracked *tracked = user;
-
-	kolk_mcp_pause(tracked->call);
-}
-
 static const uint32_t sharings[] = { KOLK_MCP_BOUND, KOLK_MCP_VIRGIN, KOLK_MCP_EXCLUSIVE,
 				     KOLK_MCP_MULTIPLEXED, KOLK_MCP_BOUND };
 
@@ -66,33 +49,15 @@ static void share_a_child(int sharing)
 	struct kolk_mcp_options options = { .sharing = sharings[sharing],
 					    .isolation = KOLK_MCP_ISOLATION_TENANT,
 					    .era = era_of(sharing) };
-	struct tracked *calls = calloc(50, sizeof *calls);
 	struct kolk_mcp_client *client;
 	struct place place;
-	char params[50][128], nonce[16];
 
 	place_open_children(&place, &options, NULL);
 	client = place_client(&place, "alice", NULL);
-	for (int i = 0; i < 50; i++) {
-		snprintf(params[i], 128, "{\"_meta\":{\"progressToken\":\"t\"},\"name\":\"progress\","
-			 "\"arguments\":{\"steps\":2,\"ms\":1,\"nonce\":\"n-%d-\"}}", i);
-		calls[i].client = client;
-		calls[i].method = "tools/call";
-		calls[i].params = params[i];
-		place_on_loop(place.loop, start_tracked, &calls[i]);
-	}
-	for (int i = 0; i < 50; i++) {
-		tracked_wait(&calls[i]);
-		assert_int_equal(calls[i].result.err, KOLK_OK);
-		snprintf(nonce, sizeof nonce, "n-%d-", i);
-		assert_non_null(strstr(calls[i].text, nonce));
-		assert_int_equal(kolk__load_acquire(&calls[i].notifications), 2);
-		assert_non_null(strstr(calls[i].notification, "\"progressToken\":\"t\""));
-	}
+	place_calls_at_once(&place, client, 50);
 	assert_int_equal(place_sessions(&place).created, 1);
 	place_client_close(&place, client);
 	place_close_children(&place);
-	free(calls);
 }
 
 static void many_calls_share_a_child(void **state)
@@ -121,9 +86,9 @@ static void a_cancel_keeps_the_child(void **state)
 						.params = "{\"name\":\"slow\",\"arguments\":"
 							  "{\"ms\":60000}}" };
 
-			place_on_loop(place.loop, start_tracked, &call);
+			place_on_loop(place.loop, tracked_start, &call);
 			usleep((unsigned)i * 5000);
-			place_on_loop(place.loop, cancel_tracked, &call);
+			place_on_loop(place.loop, tracked_cancel, &call);
 			tracked_wait(&call);
 			assert_int_equal(call.result.err, KOLK_E_CANCELLED);
 			assert_non_null(strstr(place_tool(client, "echo", "{\"nonce\":\"on\"}"),
@@ -139,32 +104,13 @@ static void a_cancel_keeps_the_child(void **state)
 static void a_cancelled_pause_frees_the_others(void **state)
 {
 	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
-	struct tracked slow = { .method = "tools/call",
-				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":60000}}" };
-	struct tracked others[2] = { { .client = NULL } };
 	struct kolk_mcp_client *client;
 	struct place place;
 
 	(void)state;
 	place_open_children(&place, &options, NULL);
-	slow.client = client = place_client(&place, "alice", NULL);
-	place_tool(client, "echo", "{\"nonce\":\"on\"}");
-	place_on_loop(place.loop, start_tracked, &slow);
-	place_on_loop(place.loop, pause_tracked, &slow);
-	for (int i = 0; i < 2; i++) { /* what is being received may be the first one's answer */
-		others[i].client = client;
-		others[i].method = "tools/list";
-		place_on_loop(place.loop, start_tracked, &others[i]);
-		usleep(20000);
-	}
-	assert_int_equal(kolk__load_acquire(&others[1].ends), 0);
-	place_on_loop(place.loop, cancel_tracked, &slow);
-	for (int i = 0; i < 2; i++) {
-		tracked_wait(&others[i]);
-		assert_int_equal(others[i].result.err, KOLK_OK);
-	}
-	tracked_wait(&slow);
-	assert_int_equal(slow.result.err, KOLK_E_CANCELLED);
+	client = place_client(&place, "alice", NULL);
+	place_cancelled_pause(&place, client);
 	place_client_close(&place, client);
 	place_close_children(&place);
 }
@@ -183,7 +129,7 @@ static void a_child_may_ask(void **state)
 	(void)state;
 	place_open_children(&place, &options, NULL);
 	call.client = client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start_tracked, &call);
+	place_on_loop(place.loop, tracked_start, &call);
 	tracked_wait(&call);
 	assert_int_equal(call.result.err, KOLK_OK);
 	assert_int_equal(kolk__load_acquire(&call.requests), 1);
@@ -338,7 +284,7 @@ static void replies_are_bounded(void **state)
 	assert_true(close(mkstemp(path)) == 0 && unlink(path) == 0);
 	place_open_command(&place, &options, command);
 	call.client = place_client(&place, "alice", NULL);
-	place_on_loop(place.loop, start_tracked, &call);
+	place_on_loop(place.loop, tracked_start, &call);
 	usleep(800000);
 	assert_int_equal(kolk__load_acquire(&call.ends), 0);
 	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -373,8 +319,8 @@ static void a_child_without_sessions_is_shared(void **state)
 	assert_int_equal(pid_of(one), pid_of(other));
 	assert_int_not_equal(pid_of(one), pid_of(bob));
 	assert_int_equal(place_sessions(&place).created, 2);
-	place_on_loop(place.loop, start_tracked, &first);
-	place_on_loop(place.loop, start_tracked, &second);
+	place_on_loop(place.loop, tracked_start, &first);
+	place_on_loop(place.loop, tracked_start, &second);
 	while (kolk__load_acquire(&first.notifications) + kolk__load_acquire(&second.notifications) < 2)
 		usleep(1000); /* both are acknowledged */
 	place_tool(bob, "touch", "{\"uri\":\"test://a\"}");
@@ -384,8 +330,8 @@ static void a_child_without_sessions_is_shared(void **state)
 	assert_non_null(strstr(first.notification, "test://a"));
 	assert_int_equal(kolk__load_acquire(&first.notifications), 2);
 	assert_int_equal(kolk__load_acquire(&second.notifications), 1);
-	place_on_loop(place.loop, cancel_tracked, &first);
-	place_on_loop(place.loop, cancel_tracked, &second);
+	place_on_loop(place.loop, tracked_cancel, &first);
+	place_on_loop(place.loop, tracked_cancel, &second);
 	tracked_wait(&first);
 	tracked_wait(&second);
 	place_client_close(&place, one);

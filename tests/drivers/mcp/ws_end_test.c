@@ -10,23 +10,6 @@
 #include "tests/drivers/mcp/ws_server.h"
 #include "tests/kit/cmocka/run.h"
 
-static void start_tracked(void *user)
-{
-	tracked_start(user);
-}
-
-static void cancel_tracked(void *user)
-{
-	tracked_cancel(user);
-}
-
-static void pause_tracked(void *user)
-{
-	struct tracked *tracked = user;
-
-	kolk_mcp_pause(tracked->call);
-}
-
 /* It closes while a request is on its way; what is being sent lives until that has ended. */
 static void a_server_may_close_during_a_request(void **state)
 {
@@ -56,9 +39,6 @@ static void a_server_may_close_during_a_request(void **state)
 static void a_cancelled_pause_frees_the_others(void **state)
 {
 	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
-	struct tracked slow = { .method = "tools/call",
-				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":60000}}" };
-	struct tracked others[2] = { { .client = NULL } };
 	struct ws_server server = { .answer = NULL };
 	struct kolk_mcp_client *client;
 	struct place place;
@@ -66,24 +46,8 @@ static void a_cancelled_pause_frees_the_others(void **state)
 	(void)state;
 	if (!ws_place_open(&place, &server, &options))
 		return;
-	slow.client = client = place_client(&place, "alice", NULL);
-	place_tool(client, "echo", "{\"nonce\":\"on\"}");
-	place_on_loop(place.loop, start_tracked, &slow);
-	place_on_loop(place.loop, pause_tracked, &slow);
-	for (int i = 0; i < 2; i++) { /* what is being received may be the first one's answer */
-		others[i].client = client;
-		others[i].method = "tools/list";
-		place_on_loop(place.loop, start_tracked, &others[i]);
-		usleep(20000);
-	}
-	assert_int_equal(kolk__load_acquire(&others[1].ends), 0);
-	place_on_loop(place.loop, cancel_tracked, &slow);
-	for (int i = 0; i < 2; i++) {
-		tracked_wait(&others[i]);
-		assert_int_equal(others[i].result.err, KOLK_OK);
-	}
-	tracked_wait(&slow);
-	assert_int_equal(slow.result.err, KOLK_E_CANCELLED);
+	client = place_client(&place, "alice", NULL);
+	place_cancelled_pause(&place, client);
 	place_client_close(&place, client);
 	ws_place_close(&place, &server);
 }
