@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve_test.c - admin.c and listen.c: sockets, and clients that misbehave. */
-#include "tests/kit/cmocka/run.h"
+#include "tests/ops/serve_fixture.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -17,131 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <kolk/kolk.h>
-#include <kolk/ops/admin.h>
-
 #include "tests/kit/tap.h"
-
-#define TOKEN "sixteen or more bytes"
-
-struct fixture {
-	struct kolk_engine *engine;
-	struct kolk_admin *admin;
-	char folder[64], path[96], listen[128];
-	char answer[262144];
-};
-
-static int fixture_open(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof *fixture);
-	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
-
-	strcpy(fixture->folder, "/tmp/kolk-admin-XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
-	(void)snprintf(fixture->path, sizeof fixture->path, "%s/admin.sock", fixture->folder);
-	(void)snprintf(fixture->listen, sizeof fixture->listen, "unix:%s", fixture->path);
-	e.loops = 1;
-	assert_int_equal(kolk_engine_create(&e, &fixture->engine), KOLK_OK);
-	*state = fixture;
-	return 0;
-}
-
-static int fixture_close(void **state)
-{
-	struct fixture *fixture = *state;
-
-	kolk_admin_close(fixture->admin);
-	assert_int_equal(kolk_engine_destroy(fixture->engine), KOLK_OK);
-	(void)unlink(fixture->path);
-	assert_int_equal(rmdir(fixture->folder), 0);
-	free(fixture);
-	return 0;
-}
-
-static struct kolk_admin_options options_of(const struct fixture *fixture)
-{
-	struct kolk_admin_options o = KOLK_INIT(kolk_admin_options);
-
-	o.listen = fixture->listen;
-	return o;
-}
-
-static int knock(const struct fixture *fixture)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	const char *address = kolk_admin_address(fixture->admin);
-	bool tcp = strncmp(address, "unix:", 5) != 0;
-	int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
-
-	strcpy(un.sun_path, fixture->path);
-	if (tcp)
-		in.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (connect(fd, tcp ? (void *)&in : (void *)&un,
-		    tcp ? (socklen_t)sizeof in : (socklen_t)sizeof un) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static void say_bytes(int fd, const char *bytes, size_t size)
-{
-	assert_int_equal(send(fd, bytes, size, MSG_NOSIGNAL), size);
-}
-
-static void say(int fd, const char *text)
-{
-	say_bytes(fd, text, strlen(text));
-}
-
-/* Read until the server closes, at most so long, as WITHIN_MS. False when it did not. */
-static bool read_to_end(struct fixture *fixture, int fd, int ms)
-{
-	struct tap_wait wait = tap_wait_begin((uint64_t)ms);
-	size_t size = 0;
-	ssize_t got;
-
-	fixture->answer[0] = 0;
-	while (tap_wait_nap(&wait)) {
-		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-		if (poll(&poll_fd, 1, 10) == 0)
-			continue;
-		got = recv(fd, fixture->answer + size, sizeof fixture->answer - 1 - size, 0);
-		if (got <= 0)
-			return true;
-		size += (size_t)got;
-		fixture->answer[size] = 0;
-	}
-	return false;
-}
-
-/* One request on a connection of its own; the status. */
-static int ask_bytes(struct fixture *fixture, const char *request, size_t size)
-{
-	int fd = knock(fixture), status = 0;
-
-	assert_true(fd >= 0);
-	say_bytes(fd, request, size);
-	assert_true(read_to_end(fixture, fd, 5000));
-	close(fd);
-	(void)sscanf(fixture->answer, "HTTP/1.1 %d", &status);
-	return status;
-}
-
-static int ask(struct fixture *fixture, const char *request)
-{
-	return ask_bytes(fixture, request, strlen(request));
-}
-
-#define CLOSE "Connection: close\r\n\r\n"
-#define END "Host: localhost\r\n" CLOSE
 
 static void a_unix_socket_is_its_owners(void **state)
 {
-	struct fixture *fixture = *state;
-	const struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	const struct kolk_admin_options o = serve_options(fixture);
 	struct stat stat;
 
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
@@ -149,21 +30,21 @@ static void a_unix_socket_is_its_owners(void **state)
 	assert_int_equal(lstat(fixture->path, &stat), 0);
 	assert_true(S_ISSOCK(stat.st_mode));
 	assert_int_equal(stat.st_mode & 0777, 0600);
-	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 	assert_non_null(strstr(fixture->answer, "{\"status\":\"ok\"}"));
 	assert_non_null(strstr(fixture->answer, "X-Content-Type-Options: nosniff\r\n"));
 	assert_non_null(strstr(fixture->answer, "Cache-Control: no-store\r\n"));
 	assert_non_null(strstr(fixture->answer, "Content-Security-Policy: default-src 'none'"));
-	assert_int_equal(ask(fixture, "GET /api/pool-status?connections=1 HTTP/1.1\r\n" END), 200);
-	assert_int_equal(ask(fixture, "GET /api/pool-status?pool=a%00b HTTP/1.1\r\n" END), 400);
-	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.0\r\n\r\n"), 200);
-	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n" CLOSE), 200);
-	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" CLOSE), 403);
-	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n"
+	assert_int_equal(serve_ask(fixture, "GET /api/pool-status?connections=1 HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "GET /api/pool-status?pool=a%00b HTTP/1.1\r\n" END), 400);
+	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.0\r\n\r\n"), 200);
+	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n" CLOSE), 200);
+	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" CLOSE), 403);
+	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.1\r\nHost: kolk\r\n"
 				    "sec-fetch-mode: cors\r\n" CLOSE), 403);
-	assert_int_equal(ask(fixture, "POST /health HTTP/1.1\r\nContent-Length: 0\r\n" END), 405);
+	assert_int_equal(serve_ask(fixture, "POST /health HTTP/1.1\r\nContent-Length: 0\r\n" END), 405);
 	assert_non_null(strstr(fixture->answer, "Allow: GET, HEAD\r\n"));
-	assert_int_equal(ask(fixture, "HEAD /metrics HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "HEAD /metrics HTTP/1.1\r\n" END), 200);
 	assert_null(strstr(fixture->answer, "kolk_"));
 	kolk_admin_close(fixture->admin);
 	fixture->admin = NULL;
@@ -172,8 +53,8 @@ static void a_unix_socket_is_its_owners(void **state)
 
 static void what_lies_at_the_path(void **state)
 {
-	struct fixture *fixture = *state;
-	const struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	const struct kolk_admin_options o = serve_options(fixture);
 	struct kolk_admin *second;
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	FILE *file = fopen(fixture->path, "w");
@@ -192,7 +73,7 @@ static void what_lies_at_the_path(void **state)
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
 	/* One that is answered is not. */
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &second), KOLK_E_IN_USE);
-	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 }
 
 static void options_that_cannot_be(void **state)
@@ -203,9 +84,9 @@ static void options_that_cannot_be(void **state)
 		("unix:/0123456789012345678901234567890123456789012345678901234567890123456789"
 		 "012345678901234567890123456789012345678901234567890123456789"),
 	};
-	struct fixture *fixture = *state;
+	struct serve_fixture *fixture = *state;
 	struct kolk_failure failure = KOLK_INIT(kolk_failure);
-	struct kolk_admin_options o = options_of(fixture);
+	struct kolk_admin_options o = serve_options(fixture);
 
 	o.failure = &failure;
 	o.token = TOKEN;
@@ -225,18 +106,18 @@ static void options_that_cannot_be(void **state)
 	o.token = "a token with a 0\0in it";
 	o.token_size = 22;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
-	o = options_of(fixture);
+	o = serve_options(fixture);
 	o.listen = NULL;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
-	o = options_of(fixture);
+	o = serve_options(fixture);
 	o.failure = &failure;
 	o.metrics_tenants_max = 10001;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
 	assert_string_equal(failure.field, "metrics_tenants_max");
-	o = options_of(fixture);
+	o = serve_options(fixture);
 	o.size++;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_OPTIONS);
-	o = options_of(fixture);
+	o = serve_options(fixture);
 	o.listen = "unix:/nowhere/at/all/admin.sock";
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_E_IO);
 	assert_null(fixture->admin);
@@ -244,41 +125,41 @@ static void options_that_cannot_be(void **state)
 
 static void tcp_wants_a_token(void **state)
 {
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	struct kolk_admin_options o = serve_options(fixture);
 
 	o.listen = "127.0.0.1:0";
 	o.token = TOKEN;
 	o.token_size = sizeof TOKEN - 1;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\n" END), 401);
+	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.1\r\n" END), 401);
 	assert_non_null(strstr(fixture->answer, "WWW-Authenticate: Bearer\r\n"));
-	assert_int_equal(ask(fixture, "GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n" END),
+	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n" END),
 			 200);
-	assert_int_equal(ask(fixture, "POST /api/evict HTTP/1.1\r\nAuthorization: Bearer " TOKEN
+	assert_int_equal(serve_ask(fixture, "POST /api/evict HTTP/1.1\r\nAuthorization: Bearer " TOKEN
 				    "\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n" END),
 			 403);
-	assert_int_equal(ask(fixture, "GET / HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "GET / HTTP/1.1\r\n" END), 200);
 	assert_non_null(strstr(fixture->answer, "<title>Kolk</title>"));
 }
 
 static void bodies_that_are_too_large(void **state)
 {
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	struct kolk_admin_options o = serve_options(fixture);
 	char request[4096];
 
 	o.body_max = 100;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
 	/* The length is announced: answered without waiting for the body. */
-	assert_int_equal(ask(fixture, "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
+	assert_int_equal(serve_ask(fixture, "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
 				    "Content-Length: 101\r\n" END),
 			 413);
 	(void)snprintf(request, sizeof request,
 		       "POST /api/drain HTTP/1.1\r\nContent-Type: application/json\r\n"
 		       "Transfer-Encoding: chunked\r\n" END "c8\r\n%0200d\r\n0\r\n\r\n", 0);
-	assert_int_equal(ask(fixture, request), 413);
-	assert_int_equal(ask(fixture, "POST /api/cleanup-connections HTTP/1.1\r\nContent-Type: "
+	assert_int_equal(serve_ask(fixture, request), 413);
+	assert_int_equal(serve_ask(fixture, "POST /api/cleanup-connections HTTP/1.1\r\nContent-Type: "
 				    "application/json\r\nTransfer-Encoding: chunked\r\n" END
 				    "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
 			 200);
@@ -286,30 +167,30 @@ static void bodies_that_are_too_large(void **state)
 
 static void slow_clients_are_closed(void **state)
 {
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	struct kolk_admin_options o = serve_options(fixture);
 	int silent, dripping, drips = 0;
 
 	o.request_timeout_ns = 300 * KOLK_MS_NS;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	silent = knock(fixture);
-	dripping = knock(fixture);
+	silent = serve_connect(fixture);
+	dripping = serve_connect(fixture);
 	/* Never silent for long, never done. */
 	for (; drips < 40 && send(dripping, "G", 1, MSG_NOSIGNAL) == 1; drips++)
 		(void)usleep(50 * 1000);
 	assert_true(drips < 38);
-	assert_true(read_to_end(fixture, silent, 1000));
-	assert_true(read_to_end(fixture, dripping, 1000));
+	assert_true(serve_read_to_end(fixture, silent, 1000));
+	assert_true(serve_read_to_end(fixture, dripping, 1000));
 	close(silent);
 	close(dripping);
-	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 }
 
 /* ---- metrics of many tenants, in chunks */
 
 static const char all_metrics[] = "GET /metrics?tenants=all HTTP/1.1\r\n" END;
 
-static void many_tenants(const struct fixture *fixture)
+static void many_tenants(const struct serve_fixture *fixture)
 {
 	struct kolk_tenant_limits limits = KOLK_INIT(kolk_tenant_limits);
 	char name[32];
@@ -322,7 +203,7 @@ static void many_tenants(const struct fixture *fixture)
 }
 
 /* How many bytes until the server closes; the answer keeps the first and the last. */
-static size_t read_long(struct fixture *fixture, int fd)
+static size_t read_long(struct serve_fixture *fixture, int fd)
 {
 	size_t all = 0, kept = 0;
 	ssize_t got;
@@ -342,49 +223,49 @@ static size_t read_long(struct fixture *fixture, int fd)
 
 static void metrics_of_all_tenants_come_in_chunks(void **state)
 {
-	struct fixture *fixture = *state;
-	const struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	const struct kolk_admin_options o = serve_options(fixture);
 	int fd;
 
 	many_tenants(fixture);
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	fd = knock(fixture);
-	say(fd, all_metrics);
+	fd = serve_connect(fixture);
+	serve_say(fd, all_metrics);
 	assert_true(read_long(fixture, fd) > 4 * 20000 * 40);
 	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200 OK\r\n"));
 	assert_non_null(strstr(fixture->answer, "Transfer-Encoding: chunked\r\n"));
 	assert_non_null(strstr(fixture->answer, "Content-Type: text/plain; version=0.0.4"));
 	assert_non_null(strstr(fixture->answer, "\r\n0\r\n\r\n")); /* whole */
 	close(fd);
-	assert_int_equal(ask(fixture, "HEAD /metrics?tenants=all HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "HEAD /metrics?tenants=all HTTP/1.1\r\n" END), 200);
 	assert_null(strstr(fixture->answer, "kolk_"));
-	assert_int_equal(ask(fixture, "GET /metrics?tenants=all&tenants=all HTTP/1.1\r\n" END), 400);
+	assert_int_equal(serve_ask(fixture, "GET /metrics?tenants=all&tenants=all HTTP/1.1\r\n" END), 400);
 }
 
 /* One that reads nothing is cut off, and sees that the text is not whole; others are served
  * meanwhile; one that goes and a server that closes leave nothing. */
 static void metrics_that_are_not_read_to_their_end(void **state)
 {
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	struct kolk_admin_options o = serve_options(fixture);
 	int slow, gone, last;
 
 	o.request_timeout_ns = 500 * KOLK_MS_NS;
 	many_tenants(fixture);
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	slow = knock(fixture);
-	say(slow, all_metrics);
-	gone = knock(fixture);
-	say(gone, all_metrics);
+	slow = serve_connect(fixture);
+	serve_say(slow, all_metrics);
+	gone = serve_connect(fixture);
+	serve_say(gone, all_metrics);
 	assert_int_equal(recv(gone, fixture->answer, 100, MSG_WAITALL), 100);
 	close(gone);
-	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
+	assert_int_equal(serve_ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
 	(void)usleep(800 * 1000);
 	assert_true(read_long(fixture, slow) < 4 * 20000 * 40);
 	assert_null(strstr(fixture->answer, "\r\n0\r\n\r\n"));
 	close(slow);
-	last = knock(fixture);
-	say(last, all_metrics);
+	last = serve_connect(fixture);
+	serve_say(last, all_metrics);
 	assert_int_equal(recv(last, fixture->answer, 100, MSG_WAITALL), 100);
 	kolk_admin_close(fixture->admin);
 	fixture->admin = NULL;
@@ -393,220 +274,27 @@ static void metrics_that_are_not_read_to_their_end(void **state)
 
 static void more_clients_than_clients_max(void **state)
 {
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	struct kolk_admin_options o = serve_options(fixture);
 	int first, second, third;
 
 	o.clients_max = 2;
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	first = knock(fixture);
-	second = knock(fixture);
+	first = serve_connect(fixture);
+	second = serve_connect(fixture);
 	(void)usleep(50 * 1000);
-	third = knock(fixture);
+	third = serve_connect(fixture);
 	assert_true(third >= 0);
-	assert_true(read_to_end(fixture, third, 2000));
+	assert_true(serve_read_to_end(fixture, third, 2000));
 	assert_string_equal(fixture->answer, "");
-	say(second, "GET /health HTTP/1.1\r\n" END);
-	assert_true(read_to_end(fixture, second, 2000));
+	serve_say(second, "GET /health HTTP/1.1\r\n" END);
+	assert_true(serve_read_to_end(fixture, second, 2000));
 	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
 	close(second);
 	close(third);
 	/* A client is accepted again. */
-	assert_true(WITHIN_MS(2000, ask(fixture, "GET /health HTTP/1.1\r\n" END) == 200));
+	assert_true(WITHIN_MS(2000, serve_ask(fixture, "GET /health HTTP/1.1\r\n" END) == 200));
 	close(first);
-}
-
-#define HEALTH "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-/* The library reads ahead: the head of a second one could not be checked before it does. */
-static void a_connection_serves_one_request(void **state)
-{
-	struct fixture *fixture = *state;
-	const struct kolk_admin_options o = options_of(fixture);
-	int fd;
-
-	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	assert_int_equal(ask(fixture, HEALTH), 200);
-	assert_non_null(strstr(fixture->answer, "Connection: close\r\n"));
-	assert_int_equal(ask(fixture, HEALTH HEALTH), 400);
-	/* The second comes later: before the server has closed, or after. */
-	fd = knock(fixture);
-	say(fd, HEALTH);
-	(void)send(fd, HEALTH, sizeof HEALTH - 1, MSG_NOSIGNAL);
-	assert_true(read_to_end(fixture, fd, 5000));
-	close(fd);
-	assert_null(strstr(fixture->answer + (fixture->answer[0] != 0), "HTTP/1.1"));
-}
-
-static void a_head_comes_byte_by_byte(void **state)
-{
-	static const char good[] = "POST /api/cleanup-connections HTTP/1.1\r\nHost: localhost\r\n"
-				   "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-	struct fixture *fixture = *state;
-	const struct kolk_admin_options o = options_of(fixture);
-	int fd;
-
-	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	fd = knock(fixture);
-	for (const char *at = good; *at != 0; at++) {
-		say_bytes(fd, at, 1);
-		(void)usleep(500);
-	}
-	assert_true(read_to_end(fixture, fd, 5000));
-	close(fd);
-	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
-	/* What is doubtful is not waited out. */
-	fd = knock(fixture);
-	say(fd, "GET /health HTTP/1.1\r\nHost : localhost\r\n");
-	assert_true(read_to_end(fixture, fd, 5000));
-	close(fd);
-	assert_non_null(strstr(fixture->answer, "HTTP/1.1 400"));
-	/* The other end gives up. */
-	fd = knock(fixture);
-	say(fd, "GET /health HTTP/1.1\r\n");
-	assert_int_equal(shutdown(fd, SHUT_WR), 0);
-	assert_true(read_to_end(fixture, fd, 5000));
-	close(fd);
-	assert_string_equal(fixture->answer, "");
-}
-
-static void what_is_no_http(void **state)
-{
-	static const char *const texts[] = {
-		"\r\n\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00\x01\xfc\x03\x03", "GET / HTTP/9.9\r\n\r\n",
-		"GET /health HTTP/1.1\r\nContent-Length: -1\r\n" END,
-		"POST /api/drain HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END "zz\r\n",
-	};
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
-	char *huge = malloc(100001);
-
-	o.request_timeout_ns = 300 * KOLK_MS_NS;
-	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		assert_int_not_equal(ask(fixture, texts[i]), 200);
-	memset(huge, 'a', 100000);
-	memcpy(huge, "GET /", 5);
-	huge[100000] = 0;
-	{
-		int fd = knock(fixture);
-
-		(void)!send(fd, huge, 100000, MSG_NOSIGNAL);
-		assert_true(read_to_end(fixture, fd, 2000));
-		assert_null(strstr(fixture->answer, "HTTP/1.1 200"));
-		close(fd);
-	}
-	free(huge);
-	assert_int_equal(ask(fixture, "GET /health HTTP/1.1\r\n" END), 200);
-}
-
-/* A proxy in front may have used the other one of two headers, or another path. */
-static void what_can_be_read_in_two_ways(void **state)
-{
-#define SECRET "Authorization: Bearer " TOKEN "\r\n"
-#define EVICT "POST /api/evict HTTP/1.1\r\nContent-Type: application/json\r\n" SECRET
-	static const struct {
-		const char *request;
-		int status;
-	} cases[] = {
-		{ "GET /metrics HTTP/1.1\r\n" SECRET END, 200 },
-		{ "GET /metrics HTTP/1.1\r\n" SECRET "Authorization: Bearer no\r\n" END, 400 },
-		{ "GET /metrics HTTP/1.1\r\nauthorization: Bearer no\r\n" SECRET END, 400 },
-		{ "GET /health HTTP/1.1\r\nHost: evil.example\r\n" END, 400 },
-		{ EVICT "Content-Length: 2\r\nContent-Length: 4\r\n" END "{}{}", 400 },
-		{ EVICT "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n" END "2\r\n{}\r\n0\r\n\r\n", 400 },
-		{ EVICT "Transfer-Encoding: gzip, chunked\r\n" END "2\r\n{}\r\n0\r\n\r\n", 400 },
-		{ EVICT "Transfer-Encoding: identity\r\n" END "{}", 400 },
-		{ EVICT "Origin: http://localhost\r\nOrigin: null\r\nContent-Length: 0\r\n" END, 400 },
-		{ EVICT "Content-Type: text/plain\r\nContent-Length: 0\r\n" END, 400 },
-		{ "GET /health%00 HTTP/1.1\r\n" END, 404 },
-		{ "GET /%68ealth HTTP/1.1\r\n" END, 404 },
-		{ "GET /api%2fpool-status HTTP/1.1\r\n" SECRET END, 404 },
-		{ "GET /api/pool-status?keys=1&keys=2 HTTP/1.1\r\n" SECRET END, 400 },
-		{ "GET /api/pool-status?k%65ys=1 HTTP/1.1\r\n" SECRET END, 200 },
-	};
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
-
-	o.listen = "127.0.0.1:0";
-	o.token = TOKEN;
-	o.token_size = sizeof TOKEN - 1;
-	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_int_equal(ask(fixture, cases[i].request), cases[i].status);
-}
-
-static void heads_that_are_in_doubt(void **state)
-{
-#define CLEANUP "POST /api/cleanup-connections HTTP/1.1\r\nContent-Type: application/json\r\n" SECRET
-#define HEAD(text) { text, sizeof text - 1 }
-	static const struct {
-		const char *bytes;
-		size_t size;
-	} heads[] = {
-		/* names */
-		HEAD(CLEANUP "Content-Length : 2\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length\t: 2\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2\r\nX Y: z\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2\r\nX(Y): z\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2\r\nX\xc3\xa4: z\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2\r\n: z\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2\r\nno colon\r\n" END "{}"),
-		/* lines */
-		HEAD(CLEANUP "X: a\r\n b\r\nContent-Length: 2\r\n" END "{}"),
-		HEAD(CLEANUP "X: a\r\n\tContent-Length: 4\r\nContent-Length: 2\r\n" END "{}"),
-		HEAD("GET /health HTTP/1.1\r\n Host: evil.example\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\n\tX: y\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\n \r\n" END),
-		HEAD("GET /health HTTP/1.1\r\nX: a\rHost: evil.example\r\n" END),
-		HEAD("GET /health HTTP/1.1\rX: a\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\nX: a\r\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\nX: a\nY: b\r\n" END),
-		HEAD("GET /health HTTP/1.1\nHost: localhost\n\n"),
-		/* the first line */
-		HEAD(" GET /health HTTP/1.1\r\n" END),
-		HEAD("GET  /health HTTP/1.1\r\n" END),
-		HEAD("GET\t/health HTTP/1.1\r\n" END),
-		HEAD("GET /health  HTTP/1.1\r\n" END),
-		HEAD("GET /health HTTP/1.1 \r\n" END),
-		HEAD("GET /health HTTP/1.1 x\r\n" END),
-		HEAD("GET /health http/1.1\r\n" END),
-		HEAD("GET /health HTTP/1.01\r\n" END),
-		HEAD("GET /he\xc3\xa4lth HTTP/1.1\r\n" END),
-		HEAD("GET /health\r\n" END),
-		HEAD("(GET) /health HTTP/1.1\r\n" END),
-		/* bytes */
-		HEAD("GET /health\0x HTTP/1.1\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\nX\0: y\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\nConnection: close\r\nHost: localhost\0evil\r\n\r\n"),
-		HEAD("GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\0x\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\nX: a\x1b[31m\r\n" END),
-		HEAD("GET /health HTTP/1.1\r\nX: a\x7f\r\n" END),
-		HEAD("\x16\x03\x01\x02\x00\x01\xfc\x03\x03"),
-		/* lengths */
-		HEAD(CLEANUP "Content-Length: +2\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 0x2\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2, 2\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2 2\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length:\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 18446744073709551618\r\n" END "{}"),
-		HEAD(CLEANUP "Content-Length: 2\r\n" END "{}{}"),
-		HEAD(CLEANUP END "{}"),
-	};
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
-
-	o.listen = "127.0.0.1:0";
-	o.token = TOKEN;
-	o.token_size = sizeof TOKEN - 1;
-	o.request_timeout_ns = 2 * KOLK_S_NS;
-	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-		if (ask_bytes(fixture, heads[i].bytes, heads[i].size) != 400)
-			fail_msg("head %zu: %.40s", i, fixture->answer);
-	assert_int_equal(ask(fixture, CLEANUP "Content-Length:\t2\r\nX-Y_z.1: \xc3\xa4\tb\r\n" END
-				    "{}"),
-			 200);
 }
 
 enum { CANARY = 24, MASK = 0x55, REGION_MAX = 64 << 20 };
@@ -653,8 +341,8 @@ static bool is_in_memory(const char masked[CANARY])
 
 static void a_token_does_not_stay_in_memory(void **state)
 {
-	struct fixture *fixture = *state;
-	struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	struct kolk_admin_options o = serve_options(fixture);
 	char masked[CANARY], request[] = "GET /metrics HTTP/1.1\r\nAuthorization: Bearer "
 					 "........................\r\n" END;
 	char *token = strchr(request, '.');
@@ -670,7 +358,7 @@ static void a_token_does_not_stay_in_memory(void **state)
 		masked[i] = (char)(token[i] ^ MASK);
 	}
 	assert_true(is_in_memory(masked));
-	assert_int_equal(ask(fixture, request), 401);
+	assert_int_equal(serve_ask(fixture, request), 401);
 	explicit_bzero(request, sizeof request);
 	assert_true(WITHIN_MS(2000, !is_in_memory(masked)));
 }
@@ -685,14 +373,14 @@ static uint64_t cpu_ms(void)
 
 static void no_descriptor_is_left(void **state)
 {
-	struct fixture *fixture = *state;
-	const struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = *state;
+	const struct kolk_admin_options o = serve_options(fixture);
 	struct rlimit before, none;
 	uint64_t busy_ms;
 	int fd;
 
 	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
-	fd = knock(fixture); /* the highest number so far */
+	fd = serve_connect(fixture); /* the highest number so far */
 	(void)usleep(100 * 1000);
 	close(fd);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -710,21 +398,21 @@ static void no_descriptor_is_left(void **state)
 	busy_ms = cpu_ms() - busy_ms;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_true(busy_ms < 100);
-	say(fd, "GET /health HTTP/1.1\r\n" END);
-	assert_true(read_to_end(fixture, fd, 2000));
+	serve_say(fd, "GET /health HTTP/1.1\r\n" END);
+	assert_true(serve_read_to_end(fixture, fd, 2000));
 	close(fd);
 	assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
 }
 
 static void *opener(void *user)
 {
-	struct fixture *fixture = user;
-	const struct kolk_admin_options o = options_of(fixture);
+	struct serve_fixture *fixture = user;
+	const struct kolk_admin_options o = serve_options(fixture);
 
 	return (void *)(intptr_t)kolk_admin_open(fixture->engine, &o, &fixture->admin);
 }
 
-static int listener(const struct fixture *fixture, int backlog)
+static int listener(const struct serve_fixture *fixture, int backlog)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -739,7 +427,7 @@ static int listener(const struct fixture *fixture, int backlog)
 /* One that starts finds what a dead one left, while another one is about to replace it. */
 static void two_that_start_at_once(void **state)
 {
-	struct fixture *fixture = *state;
+	struct serve_fixture *fixture = *state;
 	int folder = open(fixture->folder, O_RDONLY | O_DIRECTORY), fd;
 	pthread_t thread;
 	struct stat stat;
@@ -758,20 +446,19 @@ static void two_that_start_at_once(void **state)
 	close(fd);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
-
 static const struct CMUnitTest tests[] = {
-	TEST(a_unix_socket_is_its_owners), TEST(what_lies_at_the_path),
-	TEST(options_that_cannot_be),	   TEST(tcp_wants_a_token),
-	TEST(bodies_that_are_too_large),   TEST(slow_clients_are_closed),
-	TEST(metrics_of_all_tenants_come_in_chunks),
-	TEST(metrics_that_are_not_read_to_their_end),
-	TEST(more_clients_than_clients_max), TEST(a_connection_serves_one_request),
-	TEST(a_head_comes_byte_by_byte),
-	TEST(what_is_no_http),		   TEST(what_can_be_read_in_two_ways),
-	TEST(heads_that_are_in_doubt),
-	TEST(no_descriptor_is_left),
-	TEST(two_that_start_at_once),	   TEST(a_token_does_not_stay_in_memory),
+	SERVE_TEST(a_unix_socket_is_its_owners),
+	SERVE_TEST(what_lies_at_the_path),
+	SERVE_TEST(options_that_cannot_be),
+	SERVE_TEST(tcp_wants_a_token),
+	SERVE_TEST(bodies_that_are_too_large),
+	SERVE_TEST(slow_clients_are_closed),
+	SERVE_TEST(metrics_of_all_tenants_come_in_chunks),
+	SERVE_TEST(metrics_that_are_not_read_to_their_end),
+	SERVE_TEST(more_clients_than_clients_max),
+	SERVE_TEST(no_descriptor_is_left),
+	SERVE_TEST(two_that_start_at_once),
+	SERVE_TEST(a_token_does_not_stay_in_memory),
 };
 
 CMOCKA_TESTS(serve, tests);
