@@ -63,7 +63,8 @@ static void failure_set(struct kolk__link *link, enum kolk_err err, int64_t os_e
 	failure->phase = failure_phase(link);
 	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
 	failure->tls_error = tls_error;
-	failure->detail = tls_error != 0 ? kolk__tls_detail(link) : NULL;
+	failure->detail = tls_error != 0 ? kolk__tls_detail(link) :
+					   kolk__os_error_detail(err, os_error);
 	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->progress->began_ns;
 }
 
@@ -116,7 +117,8 @@ void kolk__dial_fail_as(struct kolk__link *link, const struct kolk_failure *fail
 	KOLK__PHASE(link, KOLK__WHEN_DIALING);
 	failure_set(link, failed_err(link, failure->err), -(int64_t)failure->os_error, 0);
 	link->progress->failure.tls_error = failure->tls_error;
-	link->progress->failure.detail = failure->detail;
+	if (failure->detail != NULL)
+		link->progress->failure.detail = failure->detail;
 	if (failure->phase != 0)
 		link->progress->failure.phase = failure->phase;
 	end(link, false);

@@ -44,7 +44,7 @@ enum kolk_class {
 	X(E_LIMIT,        -17, LATER,   "a limit of engine or tenant is reached") \
 	X(E_IN_USE,       -18, USAGE,   "still in use") \
 	X(E_RESOLVE,      -20, LATER,   "the host name cannot be resolved") \
-	X(E_CONN_REFUSED, -21, LATER,   "nobody listens at the address") \
+	X(E_CONN_REFUSED, -21, LATER,   "connection refused: nothing listens at the address") \
 	X(E_UNREACHABLE,  -22, LATER,   "the host cannot be reached") \
 	X(E_PORTS,        -23, LATER,   "out of local ports") \
 	X(E_CLOSED,       -24, RETRY,   "the peer closed the connection") \
@@ -54,16 +54,16 @@ enum kolk_class {
 	X(E_TLS_TRUNCATED,-28, TRUST,   "the TLS stream ended without close_notify") \
 	X(E_PROTOCOL,     -29, PEER,    "the peer broke the protocol") \
 	X(E_AUTH,         -30, REFUSED, "the peer refused the credentials") \
-	X(E_IO,           -31, LATER,   "an operating-system error; see os_error") \
+	X(E_IO,           -31, LATER,   "an error of the operating system") \
 	X(E_RESOURCE,     -32, LATER,   "the resource driver could not create one") \
 	X(E_REVOKED,      -33, LATER,   "the lease was revoked: the drain deadline passed") \
 	X(E_UNSUPPORTED,  -34, USAGE,   "not supported by this pool, driver or build") \
-	X(E_DIAL_TIMEOUT, -35, LATER,   "a dial was not finished in time; see the phase") \
+	X(E_DIAL_TIMEOUT, -35, LATER,   "a dial was not finished in time") \
 	X(E_ROTATED,      -36, REFUSED, "other credentials took the place of this key's: open it again") \
 	X(E_CIRCUIT,      -37, LATER,   "the endpoint fails: its circuit is open") \
-	X(E_DEADLINE,     -38, LATER,   "the deadline cannot be met: see kolk_key_wait_ns") \
-	X(E_SPAWN,        -39, LATER,   "the child process cannot be started; see os_error") \
-	X(E_SERVER,       -40, REFUSED, "the server answered with an error: see what it said") \
+	X(E_DEADLINE,     -38, LATER,   "the deadline cannot be met") \
+	X(E_SPAWN,        -39, LATER,   "the child process cannot be started") \
+	X(E_SERVER,       -40, REFUSED, "the server answered with an error") \
 	X(E_FLOOD,        -41, PEER,    "the peer sent more control frames than it may")
 /* clang-format on */
 

@@ -153,6 +153,7 @@ static void not_a_program(void)
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_SPAWN);
 	CHECK(kolk_key_failure(w.key, &failure) && failure.err == KOLK_E_SPAWN);
 	CHECK(failure.os_error == ENOENT && failure.phase == KOLK_PHASE_CONNECT);
+	CHECK(strcmp(failure.detail, "No such file or directory") == 0);
 	child = child_of(no_program);
 	CHECK(child_pool(&w, &child, "no program"));
 	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_SPAWN);

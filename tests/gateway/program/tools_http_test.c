@@ -53,7 +53,7 @@ static void test_http(void)
 		       "\"body\":{\"a\":null,\"b\":[null],\"c\":\"<>\"}}}", false));
 	CHECK(comes_to(&place, "missing", "{}", "{\"status\":404,\"body\":\"none\"}", true));
 	CHECK(comes_to(&place, "silent", "{}", "the tool's timeout has passed", true));
-	CHECK(comes_to(&place, "dead", "{}", "nobody listens at the address", true));
+	CHECK(comes_to(&place, "dead", "{}", "connection refused: nothing listens at the address", true));
 	CHECK(kolk__load_acquire(&origin.requests) == 7);
 	place_close(&place.place);
 	kit_mock_close(origin.mock);

@@ -318,7 +318,7 @@ static void expect_trouble(struct collector *c)
 	CHECK(code(span) == 2);
 	IS(attribute(span, "error.type"), "KOLK_E_CONN_REFUSED");
 	IS(attribute(span, "http.response.status_code"), "502");
-	IS(member(json_object_get(span, "status"), "message"), "dial: nobody listens at the address");
+	IS(member(json_object_get(span, "status"), "message"), "dial: connection refused: nothing listens at the address");
 	span = span_of(c, 3, "kolk.pool", "dead");
 	IS(attribute(span, "url.full"), "http://127.0.0.1:1/y");
 	IS(attribute(span, "http.response.status_code"), "");
