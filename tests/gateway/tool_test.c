@@ -70,7 +70,7 @@ static void mistakes_are_told(void **state)
 		{ "- {name: t, " X ", command: [/bin/echo, '{{x']}", "a '{{' has no '}}'" },
 		{ "- {name: t, command: [/bin/true], environment: [A]}", "this is no variable" },
 		{ "- {name: t, command: [/bin/true], rows_max: 3}", "'rows_max' is not of this kind" },
-		{ "- {name: t, command: [/bin/true], directory: tmp}", "'directory' is none" },
+		{ "- {name: t, command: [/bin/true], directory: tmp}", "'directory' is not an absolute path" },
 		{ "- {name: t, redis: [GET, k]}", "'pool' is missing here" },
 		{ "- {name: t, pool: web, redis: [GET, k]}", "is not of protocol redis" },
 		{ "- {name: t, pool: none, redis: [GET, k]}", "there is no pool 'none'" },

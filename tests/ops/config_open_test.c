@@ -91,6 +91,10 @@ static void a_try_says_what_open_would(void **state)
 	expect_try("pools:\n- name: a\n  address: a:1\n  tls: {ca_directory: /nowhere}\n",
 		   KOLK_E_TLS, "test:4:23: 'ca_directory' names '/nowhere': No such file or "
 			       "directory: write the path of a directory of PEM files");
+	expect_try("pools:\n- {name: a, child: {command: [/nowhere/a]}}\n"
+		   "- {name: b, child: {command: [/bin/true]}}\n",
+		   KOLK_E_SPAWN, "test:2:30: 'command' names '/nowhere/a': No such file or directory: "
+				 "write the path of a program that this user may run");
 	expect_try("engine: {keys_max: 1}\npools:\n- {name: a, address: a:1}\n"
 		   "- {name: b, address: b:1}\n",
 		   KOLK_E_LIMIT, "test:4:3: the pool is refused: a limit of engine or tenant is reached");

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* listen.c - the listeners of the configuration: addresses, and sockets of a service manager. */
+#define _GNU_SOURCE /* strerrordesc_np */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +38,32 @@ static const char *name_of(const struct gw_listener *item)
 	return item->socket_name != NULL ? item->socket_name : item->options.address;
 }
 
+/* Of an error of the operating system its text alone; why, where there is one reason. */
+static void complain(const struct gw_listener *item, enum kolk_err err,
+		     const struct kolk_failure *failure)
+{
+	static const struct {
+		int os_error;
+		const char *why;
+	} reasons[] = {
+		{ EADDRINUSE, ": another process has it" },
+		{ EADDRNOTAVAIL, ": this machine does not have it" },
+		{ EACCES, ": for ports below 1024 see SERVICE in kolk-gateway(8)" },
+	};
+	const char *why = "";
+
+	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+		if (failure->os_error == reasons[i].os_error && item->options.address != NULL && strncmp(item->options.address, "unix:", 5) != 0)
+			why = reasons[i].why;
+	if (failure->os_error != 0)
+		fprintf(stderr, "kolk-gateway: cannot listen at %s: %s%s\n", name_of(item),
+			strerrordesc_np(failure->os_error), why);
+	else
+		fprintf(stderr, "kolk-gateway: cannot listen at %s: %s%s%s\n", name_of(item),
+			kolk_err_text(err), failure->field != NULL ? ": " : "",
+			failure->field != NULL ? failure->field : "");
+}
+
 static bool listen_at(struct gateway *gateway, uint32_t i)
 {
 	const struct gw_listener *item = &gateway->view->config->listeners[i];
@@ -47,7 +75,9 @@ static bool listen_at(struct gateway *gateway, uint32_t i)
 		int passed = activated(item->socket_name);
 
 		if (passed < 0 && options.address == NULL) {
-			fprintf(stderr, "kolk-gateway: no socket '%s' was passed (LISTEN_FDNAMES)\n",
+			fprintf(stderr,
+				"kolk-gateway: the service manager passed no socket '%s' "
+				"(LISTEN_FDNAMES): give the listener an 'address', too\n",
 				item->socket_name);
 			return false;
 		}
@@ -61,10 +91,7 @@ static bool listen_at(struct gateway *gateway, uint32_t i)
 			kolk_listener_address(gateway->listeners[i]));
 		return true;
 	}
-	fprintf(stderr, "kolk-gateway: cannot listen at %s: %s%s%s%s%s\n", name_of(item),
-		kolk_err_text(err), failure.field != NULL ? ": " : "",
-		failure.field != NULL ? failure.field : "", failure.os_error != 0 ? ": " : "",
-		failure.os_error != 0 ? strerror(failure.os_error) : "");
+	complain(item, err, &failure);
 	return false;
 }
 

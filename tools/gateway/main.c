@@ -421,7 +421,7 @@ static int serve(struct gw_config *config, const char *path, const char *stdio_r
 static int check(struct gw_config *config, const char *path)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
-	enum kolk_err err = kolk_config_try(config->pools, &error);
+	enum kolk_err err = gw_config_try(config, &error);
 
 	gw_config_free(config);
 	if (err != KOLK_OK)

@@ -232,6 +232,22 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 	return err;
 }
 
+/* An engine begins without a child's program, and says so at the first dial. */
+static enum kolk_err program_try(struct kolk__opening *o, const struct kolk__config_pool *pool)
+{
+	const struct kolk_child_options *child = pool->options.child;
+	const struct kolk__setting *setting;
+	struct kolk__place at;
+
+	if (child == NULL || access(child->command[0], X_OK) == 0)
+		return KOLK_OK;
+	at = kolk__at_err(&o->reading, kolk__pool_node(pool, "command", &setting), KOLK_E_SPAWN);
+	return kolk__refused(at, "write the path of a program that this user may run",
+			     "'command' names %s: %s",
+			     kolk__show(child->command[0], strlen(child->command[0])).text,
+			     strerrordesc_np(errno));
+}
+
 enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_config_error *error)
 {
 	struct kolk_config_error own_error = KOLK_INIT(kolk_config_error);
@@ -242,6 +258,11 @@ enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_conf
 	if (!kolk__config_error_fits(error))
 		return KOLK_E_OPTIONS;
 	err = engine_open(&o, NULL);
+	for (uint32_t i = 0; i < config->pools.count; i++) {
+		enum kolk_err each = program_try(&o, kolk__config_pool_at(config, i));
+
+		err = err == KOLK_OK ? each : err;
+	}
 	(void)kolk__sized_write(error, &own_error);
 	engine_end(o.engine);
 	return err;

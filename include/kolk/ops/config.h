@@ -88,8 +88,9 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_config_open(const struct kolk_config *config, const struct kolk_engine_options *base,
 		 struct kolk_engine **engine, struct kolk_config_error *error);
 
-/* Find out what kolk_config_open would answer here, certificates' files and all: on an engine
- * that dials nothing and is gone afterwards. Errors: as kolk_config_open. */
+/* Find out what kolk_config_open would answer here, certificates' files and all, on an engine that
+ * dials nothing and is gone afterwards; and whether the programs of child processes can be run.
+ * Errors: as kolk_config_open; E_SPAWN. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_config_try(const struct kolk_config *config,
 						       struct kolk_config_error *error);
 

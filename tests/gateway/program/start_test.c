@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* start_test.c - a start that fails says what is missing, by its name. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/gateway/program/program.h"
@@ -66,6 +68,55 @@ static void test_admin(void)
 		   "status 1\n"));
 }
 
+/* Of the error of the operating system the text alone, and what to do where that is known. */
+static void test_listen(void)
+{
+	struct sockaddr_in taken = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof taken;
+	char file[200], line[200];
+
+	MUST(bind(fd, (void *)&taken, size) == 0 && listen(fd, 1) == 0);
+	MUST(getsockname(fd, (void *)&taken, &size) == 0);
+	snprintf(file, sizeof file,
+		 "pools: []\ngateway:\n  listen: [{address: \"127.0.0.1:%u\"}]\n" ANSWER,
+		 ntohs(taken.sin_port));
+	snprintf(line, sizeof line,
+		 "kolk-gateway: cannot listen at 127.0.0.1:%u: Address already in use: another "
+		 "process has it\n", ntohs(taken.sin_port));
+	told("--config $FILE", file);
+	CHECK(says(line, "status 1\n"));
+	close(fd);
+	told("--config $FILE",
+	     "pools: []\ngateway:\n  listen: [{address: \"192.0.2.1:8080\"}]\n" ANSWER);
+	CHECK(says("kolk-gateway: cannot listen at 192.0.2.1:8080: Cannot assign requested address: "
+		   "this machine does not have it\n", "status 1\n"));
+	told("--config $FILE",
+	     "pools: []\ngateway:\n  listen: [{address: \"unix:/nowhere/a.sock\"}]\n" ANSWER);
+	CHECK(says("kolk-gateway: cannot listen at unix:/nowhere/a.sock: No such file or directory\n",
+		   "status 1\n"));
+	told("--config $FILE", "pools: []\ngateway:\n  listen: [{socket: http}]\n" ANSWER);
+	CHECK(says("kolk-gateway: the service manager passed no socket 'http' (LISTEN_FDNAMES): give "
+		   "the listener an 'address', too\n", "status 1\n"));
+}
+
+/* A program that is not there stops no start: a check finds it. */
+static void test_programs(void)
+{
+	told("--check --config $FILE",
+	     "pools:\n  - {name: files, protocol: mcp, child: {command: [/nowhere/server, --stdio]}}\n"
+	     LISTEN "  routes: [{pool: files}]\n");
+	CHECK(says(":2:51: 'command' names '/nowhere/server': No such file or directory: write the path of "
+		   "a program that this user may run\n", "status 1\n"));
+	told("--check --config $FILE",
+	     "pools: []\ntools:\n  - {name: no, command: [/etc/passwd, -x]}\n"
+	     "  - {name: t, command: [/nowhere/program]}\n"
+	     LISTEN "  routes: [{tools: [no, t]}]\n");
+	CHECK(says(":3:25: 'command' names '/etc/passwd': Permission denied: write the path of a "
+		   "program that this user may run\n", "status 1\n"));
+	CHECK(says(":4:24: 'command' names '/nowhere/program': No such file or directory: ", "status 1\n"));
+}
+
 static void test_stdio_route(void)
 {
 	static const char tools[] =
@@ -89,6 +140,8 @@ static void test_stdio_route(void)
 static const struct tap_test tests[] = {
 	{ "arguments that are wrong", test_arguments },
 	{ "an admin server that cannot be", test_admin },
+	{ "an address that cannot be listened on", test_listen },
+	{ "--check with programs that cannot be run", test_programs },
 	{ "--stdio with a path that no route has", test_stdio_route },
 };
 TAP_TESTS(start, tests);

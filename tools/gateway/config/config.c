@@ -125,6 +125,16 @@ enum kolk_err gw_config_load_silent(const char *path, struct gw_config **config,
 	return load(path, false, config, error);
 }
 
+enum kolk_err gw_config_try(const struct gw_config *config, struct kolk_config_error *error)
+{
+	struct gw_check c = { .config = config->pools, .error = error };
+	enum kolk_err err = kolk_config_try(config->pools, error);
+
+	c.file = (struct gw_file *)(uintptr_t)kolk_config_own(config->pools);
+	gw_tools_programs_check(&c);
+	return err == KOLK_OK && error->mistakes > 0 ? error->err : err;
+}
+
 /* It is in the memory of the rest of the file. */
 void gw_config_free(struct gw_config *config)
 {

@@ -205,6 +205,9 @@ KOLK_MUST_CHECK enum kolk_err gw_config_load(const char *path, struct gw_config 
 /* The same of a program that listens nowhere: the file may be without listeners. */
 KOLK_MUST_CHECK enum kolk_err gw_config_load_silent(const char *path, struct gw_config **config,
 						    struct kolk_config_error *error);
+/* As kolk_config_try, and of the programs of tools. */
+KOLK_MUST_CHECK enum kolk_err gw_config_try(const struct gw_config *config,
+					    struct kolk_config_error *error);
 /* Wipe and free it. NULL is allowed. */
 void gw_config_free(struct gw_config *config);
 

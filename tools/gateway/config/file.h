@@ -87,6 +87,7 @@ void gw_tenants_check(struct gw_check *check);
 void gw_tenants_load(struct gw_check *check);
 /* tools.c; the tools that a route names, once these are checked: */
 void gw_tools_check(struct gw_check *check);
+void gw_tools_programs_check(struct gw_check *check); /* whether this user can run them */
 void gw_tools_route_check(struct gw_check *check, struct gw_route *route);
 /* tracing.c */
 void gw_tracing_check(struct gw_check *check);

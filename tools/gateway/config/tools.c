@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tools.c - what is wrong with pooled tools, and what is made of them. */
+#define _GNU_SOURCE /* strerrordesc_np */
+#include <errno.h>
 #include <kolk/postgres.h>
 #include <kolk/redis.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/gateway/config/tools.h"
 
@@ -238,7 +241,7 @@ static void command_make(struct gw_check *c, struct gw_tool *tool)
 		gw_wrong(c, at(tool, "command"), "as [/usr/bin/df, \"-h\"]",
 			 "a program is named by its absolute path");
 	if (tool->directory != NULL && tool->directory[0] != '/')
-		gw_wrong(c, at(tool, "directory"), "an absolute path", "'directory' is none");
+		gw_wrong(c, at(tool, "directory"), "write it from / on", "'directory' is not an absolute path");
 	for (const char *const *e = tool->environment; e != NULL && *e != NULL; e++, i++)
 		if (strchr(*e, '=') == NULL || (*e)[0] == '=')
 			gw_wrong(c, kolk_config_place_entry(list, i), "as LANG=C.UTF-8",
@@ -383,6 +386,18 @@ void gw_tools_check(struct gw_check *c)
 			gw_wrong(c, at(&all[i], "name"), "rename one of them",
 				 "there are two tools '%s'", all[i].name);
 		tool_check(c, &all[i]);
+	}
+}
+
+void gw_tools_programs_check(struct gw_check *c)
+{
+	for (uint32_t i = 0; i < c->file->config.tool_count; i++) {
+		const struct gw_tool *tool = &c->file->config.tools[i];
+
+		if (tool->command != NULL && access(tool->command[0], X_OK) != 0)
+			gw_wrong(c, at(tool, "command"),
+				 "write the path of a program that this user may run",
+				 "'command' names '%s': %s", tool->command[0], strerrordesc_np(errno));
 	}
 }
 
