@@ -58,7 +58,7 @@ static void broken_files_of_tokens(void **state)
 		{ ALICE "\n", "a name and a digest are expected", 1 },
 		{ "\nalice abc\n", "the last word is no SHA-256 in hexadecimal", 2 },
 		{ "alice " ALICE "0\n", "the last word is no SHA-256 in hexadecimal", 1 },
-		{ "a\001b " ALICE "\n", "the name is none, or too long", 1 },
+		{ "a\001b " ALICE "\n", "a name has 1 to 255 bytes, and no control characters", 1 },
 		{ "a " ALICE "\nb " ALICE "\n", "one token is of two lines", 0 },
 	};
 	char path[40];

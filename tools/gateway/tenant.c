@@ -145,7 +145,7 @@ static bool line_read(struct gw_tenants *tenants, char *line, struct gw_trouble 
 	while (last > line && (last[-1] == ' ' || last[-1] == '\t'))
 		last--;
 	if (!gw_tenant_set(name, line, (size_t)(last - line)))
-		return refuse(trouble, "the name is none, or too long", form);
+		return refuse(trouble, "a name has 1 to 255 bytes, and no control characters", form);
 	token->tenant = strdup(name);
 	if (token->tenant == NULL || !order_of(tenants, token->digest, token->order))
 		return refuse(trouble, "out of memory", "");

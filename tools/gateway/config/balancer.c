@@ -144,7 +144,7 @@ static void hash_check(struct gw_check *c, struct gw_balancer_options *b)
 	else if (strncmp(b->hash_by, "header ", strlen("header ")) == 0)
 		header_check(c, b);
 	else if (strcmp(b->hash_by, "tenant") != 0)
-		gw_wrong(c, place, "tenant, path, or header NAME", "'hash_by' is none of its words");
+		gw_wrong(c, place, "tenant, path, or header NAME", "'hash_by' has an unknown value");
 	else if (c->file->config.tenants_options.from == GW_TENANTS_NONE)
 		gw_wrong(c, place, "set 'from' in 'tenants'", "no request says who asks");
 }
@@ -156,7 +156,7 @@ static void health_check(struct gw_check *c, const struct gw_balancer_options *b
 	if (path != NULL &&
 	    (path[0] != '/' || strpbrk(path, " #") != NULL || !gw_is_printable(path)))
 		gw_wrong(c, gw_place(b->place, "health", "path"), "as /healthz",
-			 "'path' is none to ask for");
+			 "'path' is not the path of a request");
 }
 
 static void twins_check(struct gw_check *c)

@@ -98,7 +98,7 @@ static void address_check(struct gw_check *c, struct gw_listener *l)
 	if (l->options.address != NULL) {
 		flaw = address_flaw(without_scheme(l->options.address, &tls));
 		if (flaw != NULL)
-			gw_wrong(c, at, flaw, "'address' is none to listen on");
+			gw_wrong(c, at, flaw, "'address' cannot be listened on");
 	}
 	if (tls && l->options.tls == NULL)
 		gw_wrong(c, at, "write tls: {certificate_file: ..., key_file: ...}",
