@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mcp_test.c - routes to an MCP server: sessions of clients, and what may not mix. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -347,6 +348,34 @@ static void test_token(void)
 	unlink(path); /* sessions were ended with it */
 }
 
+/* A file that is not there, or has no token: standard error says so, once; then the token is read. */
+static void test_no_token(void)
+{
+	static const char initialize[] = INITIALIZE("2025-11-25", "");
+	char path[] = "/tmp/kolk-token-XXXXXX", mcp[128], session[512], said[128];
+	struct place place;
+	int fd = mkstemp(path);
+
+	MUST(fd >= 0 && unlink(path) == 0);
+	close(fd);
+	snprintf(mcp, sizeof mcp, "token_file: %s", path);
+	MUST(begin(&place, mcp));
+	CHECK(post(&place, "", initialize) != 200);
+	snprintf(said, sizeof said, "mcp.token_file %s: No such file or directory: ", path);
+	CHECK(program_says(&place.program, said));
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	MUST(fd >= 0 && write(fd, "\n", 1) == 1);
+	CHECK(post(&place, "", initialize) != 200);
+	snprintf(said, sizeof said, "mcp.token_file %s: its first line is empty: ", path);
+	CHECK(program_says(&place.program, said));
+	CHECK(pwrite(fd, "first\n", 6, 0) == 6);
+	CHECK(WITHIN_MS(10000, post(&place, "", initialize) == 200));
+	CHECK(take_session(session));
+	close(fd);
+	place_close(&place);
+	unlink(path);
+}
+
 /* ---- requests that stand for themselves */
 
 #define MODERN(id, method) REQUEST(id, method, META("", ""))
@@ -459,6 +488,7 @@ static const struct tap_test tests[] = {
 	{ "a session that is idle ends", test_idle },
 	{ "nothing is left of what ended", test_memory },
 	{ "credentials are the pool's", test_token },
+	{ "a token file without a token", test_no_token },
 	{ "requests that stand for themselves", test_modern },
 	{ "such requests to a server with sessions", test_modern_to_legacy },
 	{ "a server that is a child process", test_stdio },

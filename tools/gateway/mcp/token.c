@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* token.c - the token that an MCP server is shown: read again when its file changes. */
-#define _GNU_SOURCE /* explicit_bzero */
+#define _GNU_SOURCE /* explicit_bzero, strerrordesc_np */
 #include "tools/gateway/mcp/token.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <kolk/kolk.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/atomic.h"
+#include "tools/gateway/say.h"
 
 enum {
 	TOKEN_MAX = 8192,
@@ -29,6 +31,7 @@ struct gw_mcp_tokens {
 	/* Under it: */
 	struct stat read;            /* the file, as it was read; st_ino 0 = read it again */
 	struct gw_mcp_holder *holders, *now, *last; /* last: the last one that was `now` */
+	const char *said;            /* what is wrong with the file, as standard error has it; static */
 	/* W: under the lock. R: any. Means: how often `now` became another one. */
 	kolk__atomic_u64 changes;
 };
@@ -126,30 +129,52 @@ static bool is_fresh(const struct stat *file)
 	return age_ms < FRESH_MS;
 }
 
+/* Requests end as if the server had refused them, so standard error says why: once, until it is
+ * something else, or a token is read (NULL). */
+static void say_why(struct gw_mcp_tokens *tokens, const char *why)
+{
+	if (tokens->said == why)
+		return;
+	tokens->said = why;
+	if (why != NULL)
+		gw_say("mcp.token_file %s: %s: its server is asked for nothing until there is a "
+		       "token", tokens->path, why);
+}
+
+/* What is wrong with what was read, and with its first line; NULL = nothing. */
+static const char *flaw_of(ssize_t size, const char *line)
+{
+	if (size < 0)
+		return strerrordesc_np(errno);
+	if (size == TOKEN_MAX)
+		return "longer than a token may be";
+	return line[0] == '\0' ? "its first line is empty" : NULL;
+}
+
 /* An empty file is being written: the token before is the last one that is known. */
 static void read_file(struct gw_mcp_tokens *tokens, const struct stat *file)
 {
 	int fd = open(tokens->path, O_RDONLY | O_CLOEXEC);
 	char text[TOKEN_MAX];
 	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text);
+	const char *flaw;
 
+	text[size > 0 && size < TOKEN_MAX ? size : 0] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	flaw = flaw_of(size, text);
 	if (fd >= 0)
 		close(fd);
 	tokens->read.st_ino = 0;
-	if (size == 0)
+	if (size == 0 && tokens->now != NULL)
 		return;
-	if (size < 0 || size == (ssize_t)sizeof text) {
-		tokens->now = NULL;
-		explicit_bzero(text, sizeof text);
-		return;
-	}
-	text[size] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
-	if (text[0] == '\0' || !take(tokens, text))
+	if (flaw == NULL && !take(tokens, text))
+		flaw = "out of memory";
+	if (flaw != NULL)
 		tokens->now = NULL;
 	else if (!is_fresh(file))
 		tokens->read = *file;
 	explicit_bzero(text, sizeof text);
+	say_why(tokens, flaw);
 }
 
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -164,6 +189,7 @@ static struct gw_mcp_holder *look(struct gw_mcp_tokens *tokens)
 
 	if (stat(tokens->path, &file) != 0) {
 		tokens->read.st_ino = 0;
+		say_why(tokens, strerrordesc_np(errno));
 		return NULL;
 	}
 	if (!is_same(&file, &tokens->read))
