@@ -6,6 +6,10 @@
  * room. What was evicted instead of the oldest is younger than it: the difference of their ages, as
  * a part of all ages, is the age error. With few keys all ages lie within one tick of the engine's
  * coarse clock, and the error says nothing.
+ *
+ * The driver completes at once what the loop begins, so one thread does everything and does not
+ * sleep. With a worker thread it took 10 to 20 us of the loop's CPU time or 130, with 100
+ * connections and with 50 000: waking another CPU and being woken is what the 130 are.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +27,7 @@ struct resource {
 	struct full *full;
 	uint64_t idle_ns;        /* since when; 0 = leased */
 	uint32_t order;          /* its place in the order of releases */
-	kolk__atomic_bool gone;  /* W: the thread that destroys it */
+	bool gone;
 };
 
 struct full {
@@ -34,40 +38,41 @@ struct full {
 	struct kolk_pool *pool;
 	struct kolk_key **keys;         /* `opened` of them */
 	struct resource *resources, **by_order;
-	kolk__atomic_u32 created;
-	uint32_t opened, released, oldest, most;
+	uint32_t created, opened, released, oldest, most;
 	struct resource *leased;        /* what the last acquire got */
-	KOLK__ATOMIC(struct resource *) evicted; /* W: the thread that destroys; the last one */
+	struct resource *evicted;       /* the last one */
 	bool pending;
 	double errors[SAMPLES];         /* of ages, in percent */
 	int error_count;
 };
 
-/* ---- the driver */
+/* ---- the driver: on the thread of the loop, whose CPU time is measured */
 
-static enum kolk_err create(void *user, void **resource)
+static void begin_create(void *user, struct kolk_resource_op *op,
+			 const struct kolk_resource_request *request)
 {
 	struct full *full = user;
-	uint32_t index = kolk__add_relaxed(&full->created, 1);
 
-	if (index >= full->most)
-		return KOLK_E_RESOURCE;
-	full->resources[index].full = full;
-	*resource = &full->resources[index];
-	return KOLK_OK;
+	(void)request;
+	if (full->created >= full->most)
+		die("more than %u connections", full->most);
+	full->resources[full->created].full = full;
+	kolk_resource_created(op, &full->resources[full->created++]);
 }
 
-static void destroy(void *user, void *resource)
+static void begin_destroy(void *user, struct kolk_resource_op *op, void *resource)
 {
 	struct full *full = user;
 	struct resource *r = resource;
 
-	kolk__store_release(&r->gone, true);
-	kolk__store_release(&full->evicted, r);
+	r->gone = true;
+	full->evicted = r;
+	kolk_resource_done(op);
 }
 
 static const struct kolk_resource_driver driver = { .size = sizeof driver, .name = "scale",
-						    .create = create, .destroy = destroy };
+						    .begin_create = begin_create,
+						    .begin_destroy = begin_destroy };
 
 /* ---- keys with one idle connection each */
 
@@ -168,11 +173,10 @@ static uint32_t grow(struct full *full, uint32_t n, uint32_t open)
 
 static void age_error(struct full *full)
 {
-	const struct resource *evicted = kolk__load_acquire(&full->evicted);
+	const struct resource *evicted = full->evicted;
 	uint64_t newest_ns = full->by_order[full->released - 1]->idle_ns, oldest_ns;
 
-	while (kolk__load_acquire(&full->by_order[full->oldest]->gone) &&
-	       full->by_order[full->oldest] != evicted)
+	while (full->by_order[full->oldest]->gone && full->by_order[full->oldest] != evicted)
 		full->oldest++;
 	oldest_ns = full->by_order[full->oldest]->idle_ns;
 	if (evicted != NULL && full->error_count < SAMPLES)
@@ -186,7 +190,7 @@ static void evict_one(struct full *full, struct costs *costs)
 	struct opening opening;
 	uint64_t begin;
 
-	kolk__store_release(&full->evicted, NULL);
+	full->evicted = NULL;
 	begin = cpu_now();
 	acquire(full, key, &opening);
 	while (opening.pending)
