@@ -310,7 +310,51 @@ static bool read_framing(struct part name, struct part value, struct h1_framing 
 /* Its CR is the only one in it, which the check of its bytes shows. */
 char *h1_line_end(char *line)
 {
-	return (char *)memchr(line, '\n', SIZE_MAX >> 1) - 1;
+	char *end = memchr(line, '\n', SIZE_MAX >> 1);
+
+	return end > line && end[-1] == '\r' ? end - 1 : NULL;
+}
+
+enum { LINES_STEP = 16, LINES_SPARE = 2 }; /* bytes at a time; those behind them that are looked at */
+
+/* Of the first LF of "\n\r\n" in a step: which byte it is; LINES_STEP = there is none. */
+static size_t find_in_step(const char *text)
+{
+	size_t at = 0;
+
+#ifdef __SSE2__
+	__m128i lf = _mm_set1_epi8('\n');
+	__m128i first = _mm_loadu_si128((const __m128i *)(const void *)text);
+	__m128i third = _mm_loadu_si128((const __m128i *)(const void *)(text + LINES_SPARE));
+	int found = _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(first, lf),
+						    _mm_cmpeq_epi8(third, lf)));
+
+	if (found == 0)
+		return LINES_STEP;
+	at = (size_t)__builtin_ctz((unsigned)found);
+#endif
+	while (at < LINES_STEP && memcmp(text + at, "\n\r\n", 3) != 0)
+		at++;
+	return at;
+}
+
+size_t h1_lines_size(const char *text, size_t size)
+{
+	size_t at = 0, last = size - LINES_STEP - LINES_SPARE;
+
+	if (size >= 2 && memcmp(text, "\r\n", 2) == 0)
+		return 2;
+	if (size < LINES_STEP + LINES_SPARE)
+		return 0;
+	for (;;) {
+		size_t found = find_in_step(text + at);
+
+		if (found < LINES_STEP)
+			return at + found + 3;
+		if (at == last)
+			return 0;
+		at = last - at > LINES_STEP ? at + LINES_STEP : last;
+	}
 }
 
 static bool reserve_field(struct h1_message *message)
@@ -398,12 +442,12 @@ enum kolk_err h1_split_fields(struct h1_message *message, char *line, struct h1_
 	char *end;
 
 	message->field_count = 0;
-	for (end = h1_line_end(line); end > line; end = h1_line_end(line)) {
-		enum kolk_err err = split_field(message, line, end, framing);
+	for (; (end = h1_line_end(line)) != line; line = end + 2) {
+		enum kolk_err err = end != NULL ? split_field(message, line, end, framing) :
+						  h1_message_break(message);
 
 		if (err != KOLK_OK)
 			return err;
-		line = end + 2;
 	}
 	return framing->chunked && framing->has_length ? h1_message_break(message) : KOLK_OK;
 }
@@ -429,7 +473,7 @@ enum kolk_err h1_split_head(struct h1_parser *parser, struct h1_framing *framing
 	char *end = h1_line_end(message->text);
 	enum kolk_err err;
 
-	if (!split_status(parser, message->text, (size_t)(end - message->text)))
+	if (end == NULL || !split_status(parser, message->text, (size_t)(end - message->text)))
 		return KOLK_E_PROTOCOL;
 	framing->tunnel = parser->connect && parser->head.status / 100 == 2;
 	err = h1_split_fields(message, end + 2, framing);

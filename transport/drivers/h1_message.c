@@ -140,11 +140,14 @@ static enum kolk_err whole_lines(const char *text, size_t size, size_t *taken)
 	return KOLK_PENDING;
 }
 
-/* Whole lines are looked at where they lie, and copied at once. */
+/* Whole lines are looked at where they lie, and copied at once. Where the last one is there, what is
+ * in a line is looked at by who splits it. */
 static enum kolk_err gather_lines(struct h1_message *message, const uint8_t **data, size_t *size)
 {
-	size_t left = message->head_bytes_max - message->text_size, lines = 0, taken;
-	enum kolk_err err = whole_lines((const char *)*data, *size < left ? *size : left, &lines);
+	const char *text = (const char *)*data;
+	size_t left = message->head_bytes_max - message->text_size, taken;
+	size_t may_be = *size < left ? *size : left, lines = h1_lines_size(text, may_be);
+	enum kolk_err err = lines > 0 ? KOLK_OK : whole_lines(text, may_be, &lines);
 	enum kolk_err added;
 
 	if (err == KOLK_E_PROTOCOL)
