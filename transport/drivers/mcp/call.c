@@ -25,6 +25,7 @@ static void finish(struct kolk_mcp_call *call)
 	kolk__mcp_note_forget(call);
 	kolk__mcp_resume_stop(call);
 	kolk__mcp_group_leave(call);
+	kolk__mcp_call_due(call, KOLK_FOREVER);
 	mcp_list_del(&call->all);
 	kolk__mcp_call_free(call);
 	kolk__mcp_client_check(client);
@@ -60,7 +61,6 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 	call->state = MCP_ENDED;
 	if (call->scoped != NULL)
 		kolk_scope_remove_item(call->scoped);
-	call->due_ns = KOLK_FOREVER;
 	if (err == KOLK_E_CANCELLED || err == KOLK_E_TIMEOUT)
 		kolk__add_relaxed(&counts->cancelled, 1);
 	tell_end(call, err);

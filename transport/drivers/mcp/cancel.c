@@ -68,7 +68,7 @@ bool kolk__mcp_cancel_again(struct kolk_mcp_call *call)
 	if (!call->cancel_again || call->client->closing)
 		return false;
 	call->cancel_again = false;
-	call->due_ns = KOLK_FOREVER;
+	kolk__mcp_call_due(call, KOLK_FOREVER);
 	if (tell(call))
 		kolk__mcp_call_due(call, kolk_in_ns(MCP_FINISH_NS));
 	else

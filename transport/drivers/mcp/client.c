@@ -55,7 +55,7 @@ static struct kolk_mcp_client *make(bool scoped)
 		calloc(1, sizeof *made + (scoped ? sizeof *made->scoped : 0));
 
 	if (made != NULL)
-		made->due_ns = KOLK_FOREVER;
+		made->timer_ns = KOLK_FOREVER;
 	if (made != NULL && scoped)
 		made->scoped = (struct mcp_client_scope *)(made + 1);
 	return made;

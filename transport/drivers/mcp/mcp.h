@@ -37,6 +37,7 @@
 
 #include "core/base/atomic.h"
 #include "core/base/buckets.h"
+#include "core/base/heap.h"
 #include "core/base/sized.h"
 #include "transport/drivers/blocks.h"
 #include "transport/drivers/mcp/pipe.h"
@@ -44,10 +45,8 @@
 #include "transport/drivers/mcp/shared.h"
 #include "transport/drivers/mcp/stream.h"
 
-enum {
-	MCP_IDENTITY_BUCKETS = 256,
-	MCP_UNUSED_MAX = 256, MCP_FIELDS_MAX = 48 /* identities without references; fields of a caller */
-};
+enum { MCP_IDENTITY_BUCKETS = 256, MCP_FIELDS_MAX = 48, /* fields: of a caller */
+       MCP_UNUSED_MAX = 256 };                          /* identities without references */
 
 /* The version without sessions that is spoken here. */
 #define MCP_MODERN_VERSION "2026-07-28"
@@ -191,7 +190,8 @@ struct kolk_mcp_client {
 	struct mcp_link calls;        /* struct kolk_mcp_call.all */
 	struct mcp_client_scope *scoped; /* it is closed with a scope; NULL = it is not */
 	bool closing, looking;        /* looking: due.c is, and it is not freed */
-	uint64_t due_ns;              /* of the timer; KOLK_FOREVER = it does not run */
+	struct kolk__heap due;        /* struct kolk_mcp_call.due */
+	uint64_t timer_ns;            /* of the timer; KOLK_FOREVER = it does not run */
 	struct kolk_timer timer;
 };
 
@@ -223,7 +223,7 @@ struct kolk_mcp_call {
 	struct mcp_hold *hold;        /* the session that it is on */
 	struct mcp_post post;
 	bool on_wire, piped;          /* post's end will run (STDIO: as piped); it is in pipe.calls */
-	uint8_t losses;
+	uint8_t losses, resumes;      /* resumes: without a message since */
 	enum kolk_err broken;         /* HTTP+SSE: the stream ended before its post */
 	bool listen, notification, initialize, replayable, modern;
 	bool remade, reused, paused, answered; /* answered: by local.c's server */
@@ -231,11 +231,11 @@ struct kolk_mcp_call {
 	bool heard, renewed;          /* a message for it came; it was sent with another token */
 	bool cancel_early, cancel_again; /* it may be read before the request; so it is sent again */
 	bool resuming;                /* resume_timer runs */
-	uint8_t resumes;              /* without a message since */
 	struct mcp_note *note;        /* the cancelling one, under way */
 	struct kolk_timer *resume_timer; /* resume.c; NULL = its stream never broke off */
 	char *last_event_id;          /* likewise: what follows it is asked for */
-	uint64_t id, due_ns, deadline_ns, wait_until_ns; /* due: of due.c; wait: for a session */
+	struct kolk__timer due;       /* in client.due, unless it is never due */
+	uint64_t id, deadline_ns, wait_until_ns; /* wait: for a session */
 	uint64_t sent_ns;             /* 0 = not, or its answer has begun */
 	struct mcp_outcome outcome;
 	char *challenge;              /* what `end` will be told, too */
