@@ -382,11 +382,17 @@ static void any_loop_reads(void **state)
  * but for the stream */
 
 struct server {
+	pthread_t thread;
 	pthread_mutex_t lock;
 	int listener, stream;
 	char posted[4096];               /* the last body */
-	kolk__atomic_u32 posts;
+	bool pings_first;                /* initialize is answered when a ping was */
+	unsigned long long initialize;   /* its id, until then */
+	kolk__atomic_u32 posts, pongs;
 };
+
+#define PING "data: {\"jsonrpc\":\"2.0\",\"id\":\"p\",\"method\":\"ping\"}\n\n"
+#define PONG "{\"jsonrpc\":\"2.0\",\"id\":\"p\",\"result\":{}}"
 
 static void say(int fd, const char *text)
 {
@@ -411,9 +417,30 @@ static bool read_request(int fd, char *body, size_t max)
 	return body[0] != '\0';
 }
 
+/* The id of what is to be answered now; 0 = nothing is. */
+static unsigned long long id_to_answer(struct server *server)
+{
+	const char *id = strstr(server->posted, "\"method\":") != NULL ?
+				 strstr(server->posted, "\"id\":") : NULL;
+	unsigned long long number = id != NULL ? strtoull(id + 5, NULL, 10) : 0;
+
+	if (server->pings_first && strstr(server->posted, "\"initialize\"") != NULL) {
+		server->initialize = number;
+		say(server->stream, PING);
+		return 0;
+	}
+	if (strcmp(server->posted, PONG) == 0) {
+		kolk__add_acq_rel(&server->pongs, 1);
+		number = server->initialize;
+		server->initialize = 0;
+	}
+	return number;
+}
+
 static void serve(struct server *server, int fd)
 {
-	char answer[512], *id;
+	unsigned long long id;
+	char answer[512];
 
 	if (!read_request(fd, server->posted, sizeof server->posted)) {
 		server->stream = fd;
@@ -424,12 +451,12 @@ static void serve(struct server *server, int fd)
 	}
 	say(fd, "HTTP/1.1 202 Accepted\r\nContent-Length: 8\r\nConnection: close\r\n\r\nAccepted");
 	close(fd);
-	id = strstr(server->posted, "\"method\":") != NULL ? strstr(server->posted, "\"id\":") : NULL;
+	id = id_to_answer(server);
 	snprintf(answer, sizeof answer,
 		 "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":%llu,\"result\":{\"protocolVersion\":"
 		 "\"2024-11-05\",\"capabilities\":{},\"serverInfo\":{}}}\n\n",
-		 id != NULL ? strtoull(id + 5, NULL, 10) : 0);
-	if (id != NULL)
+		 id);
+	if (id != 0)
 		say(server->stream, answer);
 	kolk__add_acq_rel(&server->posts, 1);
 }
@@ -490,26 +517,63 @@ static void wait_for_no_stream(const struct place *place)
 	assert_int_equal(stats.leased, 0);
 }
 
-static void a_server_may_ping_an_idle_session(void **state)
+/* It runs, and a place is opened to it. */
+static void server_open(struct server *server, struct place *place)
 {
-	struct server server = { .lock = PTHREAD_MUTEX_INITIALIZER,
-				 .listener = socket(AF_INET, SOCK_STREAM, 0) };
 	struct sockaddr_in at = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof at;
+	char address[64];
+
+	(void)pthread_mutex_init(&server->lock, NULL);
+	server->listener = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(server->listener, (struct sockaddr *)&at, size), 0);
+	assert_int_equal(listen(server->listener, 16), 0);
+	assert_int_equal(getsockname(server->listener, (struct sockaddr *)&at, &size), 0);
+	snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(at.sin_port));
+	pthread_create(&server->thread, NULL, be_server, server);
+	open_place(place, address);
+}
+
+static void server_close(struct server *server, struct place *place, struct kolk_mcp_client *client)
+{
+	place_client_close(place, client);
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(5000)), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
+	shutdown(server->listener, SHUT_RDWR);
+	pthread_join(server->thread, NULL);
+	close(server->listener);
+	close(server->stream);
+	(void)pthread_mutex_destroy(&server->lock);
+}
+
+/* A server that waits for the answer before it goes on with the session. */
+static void a_server_may_ping_while_a_session_is_made(void **state)
+{
+	struct server server = { .pings_first = true };
 	struct kolk_mcp_client *client;
 	struct kolk_mcp_result result;
 	struct place place;
-	pthread_t thread;
-	char address[64];
 
 	(void)state;
-	assert_int_equal(bind(server.listener, (struct sockaddr *)&at, size), 0);
-	assert_int_equal(listen(server.listener, 16), 0);
-	assert_int_equal(getsockname(server.listener, (struct sockaddr *)&at, &size), 0);
-	snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(at.sin_port));
-	pthread_create(&thread, NULL, be_server, &server);
-	open_place(&place, address);
+	server_open(&server, &place);
+	client = place_client(&place, "alice", NULL);
+	result = place_call(client, "ping", NULL);
+	assert_int_equal(result.err, KOLK_OK);
+	kolk_mcp_result_free(&result);
+	assert_int_equal(kolk__load_acquire(&server.pongs), 1);
+	server_close(&server, &place, client);
+}
+
+static void a_server_may_ping_an_idle_session(void **state)
+{
+	struct server server = { .pings_first = false };
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_result result;
+	struct place place;
+
+	(void)state;
+	server_open(&server, &place);
 	client = place_client(&place, "alice", NULL);
 	for (uint32_t i = 0; i < 2; i++) {
 		result = place_call(client, "ping", NULL);
@@ -517,12 +581,11 @@ static void a_server_may_ping_an_idle_session(void **state)
 		kolk_mcp_result_free(&result);
 		wait_for_posts(&server, 3 + 2 * i);
 		pthread_mutex_lock(&server.lock);
-		say(server.stream, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n"
-				   "data: {\"jsonrpc\":\"2.0\",\"id\":\"p\",\"method\":\"ping\"}\n\n");
+		say(server.stream, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n" PING);
 		pthread_mutex_unlock(&server.lock);
 		wait_for_posts(&server, 4 + 2 * i);
 		pthread_mutex_lock(&server.lock);
-		assert_string_equal(server.posted, "{\"jsonrpc\":\"2.0\",\"id\":\"p\",\"result\":{}}");
+		assert_string_equal(server.posted, PONG);
 		pthread_mutex_unlock(&server.lock);
 	}
 	pthread_mutex_lock(&server.lock);
@@ -533,13 +596,7 @@ static void a_server_may_ping_an_idle_session(void **state)
 	assert_int_equal(result.err, KOLK_OK);
 	kolk_mcp_result_free(&result);
 	wait_for_posts(&server, 9);
-	place_client_close(&place, client);
-	assert_int_equal(kolk_mcp_close(place.mcp, kolk_in_ms(5000)), KOLK_OK);
-	assert_int_equal(kolk_engine_destroy(place.engine), KOLK_OK);
-	shutdown(server.listener, SHUT_RDWR);
-	pthread_join(thread, NULL);
-	close(server.listener);
-	close(server.stream);
+	server_close(&server, &place, client);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -553,6 +610,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stream_that_ends_has_lost_its_session),
 	cmocka_unit_test(what_the_server_forgot_is_made_again),
 	cmocka_unit_test(any_loop_reads),
+	cmocka_unit_test(a_server_may_ping_while_a_session_is_made),
 	cmocka_unit_test(a_server_may_ping_an_idle_session),
 };
 CMOCKA_TESTS(mcp_http_sse, tests);

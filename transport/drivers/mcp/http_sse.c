@@ -161,6 +161,8 @@ static void on_message(void *user, const struct mcp_message *message)
 	struct making *making = user;
 	enum kolk_err err;
 
+	if (message->method.size > 0)
+		kolk__mcp_note_pong(making->loop, making->session->pipe, message);
 	if (message->method.size > 0 || making->answered ||
 	    !kolk__mcp_is_answer_to(message, making->id))
 		return;
