@@ -302,6 +302,23 @@ static void wait_for_loop(struct gw_loop *loop, void *user)
 	(void)user;
 }
 
+/* Its sessions begin to end. */
+static void drain_one(const struct kolk_mcp *mcp, uint64_t deadline_ns)
+{
+	if (mcp != NULL)
+		(void)kolk_pool_drain(kolk_mcp_pool(mcp), deadline_ns);
+}
+
+/* A server that is slow takes the time of no other, which would end later. */
+static void drain_all(struct gw_mcp *mcp, uint64_t deadline_ns)
+{
+	for (uint32_t i = 0; mcp != NULL && i < mcp->count; i++) {
+		drain_one(mcp->pools[i].sessions, deadline_ns);
+		drain_one(mcp->pools[i].calls, deadline_ns);
+		drain_one(mcp->pools[i].modern, deadline_ns);
+	}
+}
+
 static bool close_one(struct kolk_mcp **mcp, uint64_t deadline_ns)
 {
 	if (*mcp != NULL && kolk_mcp_close(*mcp, deadline_ns) != KOLK_OK)
@@ -319,6 +336,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 		gw_each_loop(gateway, close_loop, NULL);
 		gw_each_loop(gateway, wait_for_loop, NULL);
 	}
+	drain_all(mcp, deadline_ns);
 	for (uint32_t i = 0; mcp != NULL && i < mcp->count; i++)
 		ended &= close_one(&mcp->pools[i].sessions, deadline_ns) &&
 			 close_one(&mcp->pools[i].calls, deadline_ns) &&
