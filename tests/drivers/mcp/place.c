@@ -336,6 +336,11 @@ void tracked_pause(void *tracked)
 	kolk_mcp_pause(((struct tracked *)tracked)->call);
 }
 
+void tracked_resume(void *tracked)
+{
+	kolk_mcp_resume(((struct tracked *)tracked)->call);
+}
+
 void tracked_wait(struct tracked *tracked)
 {
 	for (int i = 0; i < 60000 && kolk__load_acquire(&tracked->ends) == 0; i++)

@@ -80,6 +80,7 @@ struct tracked {
 void tracked_start(void *tracked);
 void tracked_cancel(void *tracked);
 void tracked_pause(void *tracked);
+void tracked_resume(void *tracked);
 void tracked_wait(struct tracked *tracked);
 
 /* Calls of one session, whatever carries it: so many at once, each with its own progress and answer; one

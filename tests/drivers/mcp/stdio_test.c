@@ -115,6 +115,39 @@ static void a_cancelled_pause_frees_the_others(void **state)
 	place_close_children(&place);
 }
 
+/* However often it is said, a call is paused once, and one that is not holds back nothing. */
+static void a_pause_counts_once(void **state)
+{
+	struct kolk_mcp_options options = { .isolation = KOLK_MCP_ISOLATION_TENANT };
+	struct tracked slow[2];
+	struct kolk_mcp_client *client;
+	struct place place;
+
+	(void)state;
+	place_open_children(&place, &options, NULL);
+	client = place_client(&place, "alice", NULL);
+	for (int i = 0; i < 2; i++) {
+		slow[i] = (struct tracked){
+			.client = client, .method = "tools/call",
+			.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":60000}}" };
+		place_on_loop(place.loop, tracked_start, &slow[i]);
+		place_tool(client, "echo", "{\"nonce\":\"on\"}"); /* it is on its way */
+		place_on_loop(place.loop, tracked_resume, &slow[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		place_on_loop(place.loop, tracked_pause, &slow[i % 2]);
+	for (int i = 0; i < 2; i++)
+		place_on_loop(place.loop, tracked_resume, &slow[i]);
+	place_tool(client, "echo", "{\"nonce\":\"on\"}");
+	for (int i = 0; i < 2; i++) {
+		place_on_loop(place.loop, tracked_cancel, &slow[i]);
+		tracked_wait(&slow[i]);
+		assert_int_equal(slow[i].result.err, KOLK_E_CANCELLED);
+	}
+	place_client_close(&place, client);
+	place_close_children(&place);
+}
+
 static void a_child_may_ask(void **state)
 {
 	struct kolk_mcp_options options = { .capabilities = "{\"sampling\":{}}" };
@@ -345,6 +378,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_calls_share_a_child),
 	cmocka_unit_test(a_cancel_keeps_the_child),
 	cmocka_unit_test(a_cancelled_pause_frees_the_others),
+	cmocka_unit_test(a_pause_counts_once),
 	cmocka_unit_test(a_child_may_ask),
 	cmocka_unit_test(a_lost_session_is_not_replaced),
 	cmocka_unit_test(replies_are_bounded),

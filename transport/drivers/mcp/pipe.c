@@ -211,7 +211,7 @@ void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 
 bool kolk__mcp_pipe_is_awaited(const struct mcp_pipe *pipe)
 {
-	if (kolk__mcp_pipe_is_paused(pipe))
+	if (pipe->paused > 0)
 		return false;
 	return pipe->broken == KOLK_OK && (pipe->making_waits || !mcp_list_empty(&pipe->calls) ||
 					   (pipe->wire->listens && pipe->leased));

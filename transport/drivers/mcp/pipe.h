@@ -63,6 +63,7 @@ struct mcp_pipe {
 	struct kolk_lease returned;
 	enum kolk_err broken;       /* nothing goes any more */
 	struct mcp_link calls;      /* struct kolk_mcp_call.link */
+	uint32_t paused;            /* of them: those that are; nothing is read meanwhile */
 	struct mcp_line *first, **last; /* to be sent */
 	size_t replies;             /* bytes of what answers the server among them */
 	bool replying;              /* what is queued is such */
@@ -108,8 +109,7 @@ void kolk__mcp_pipe_settle(struct mcp_pipe *pipe);
 struct kolk_mcp_call *kolk__mcp_pipe_call_of(struct mcp_pipe *pipe, struct mcp_text number);
 /* A message has come; user is the pipe. */
 void kolk__mcp_pipe_message(void *user, const struct mcp_message *message);
-bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe);
-/* A call wants messages again. */
+/* Calls want messages again, perhaps: read, unless another one is paused. */
 void kolk__mcp_pipe_resume(struct mcp_pipe *pipe);
 /* Receive, if something is awaited. */
 void kolk__mcp_pipe_receive(struct mcp_pipe *pipe);

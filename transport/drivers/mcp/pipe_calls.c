@@ -10,6 +10,7 @@ void kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 	call->piped = true;
 	call->answered = false;
 	mcp_list_add(&pipe->calls, &call->link);
+	pipe->paused += call->paused;
 }
 
 void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
@@ -20,18 +21,9 @@ void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
 	call->piped = false;
 	if (pipe->stream == NULL)
 		call->on_wire = false;
+	pipe->paused -= call->paused;
 	if (call->paused)
 		kolk__mcp_pipe_resume(pipe); /* the others waited for it */
-}
-
-bool kolk__mcp_pipe_is_paused(const struct mcp_pipe *pipe)
-{
-	const struct mcp_link *at;
-
-	for (at = pipe->calls.next; at != &pipe->calls; at = at->next)
-		if (mcp_container_of(at, struct kolk_mcp_call, link)->paused)
-			return true;
-	return false;
 }
 
 struct kolk_mcp_call *kolk__mcp_pipe_call_of(struct mcp_pipe *pipe, struct mcp_text number)

@@ -67,7 +67,7 @@ void kolk__mcp_pipe_drain(struct mcp_pipe *pipe)
 {
 	pipe->inside++;
 	tell_heads(pipe);
-	if (!pipe->returning && pipe->broken == KOLK_OK && !kolk__mcp_pipe_is_paused(pipe))
+	if (!pipe->returning && pipe->broken == KOLK_OK && pipe->paused == 0)
 		read_next(pipe);
 	pipe->inside--;
 	kolk__mcp_pipe_settle(pipe);

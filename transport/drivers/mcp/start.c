@@ -99,6 +99,8 @@ enum kolk_err kolk_mcp_listen(struct kolk_mcp_client *client,
 
 void kolk_mcp_pause(struct kolk_mcp_call *call)
 {
+	if (call->piped)
+		call->hold->session->pipe->paused += !call->paused;
 	call->paused = true;
 	if (!call->piped && call->on_wire && call->post.exchange != NULL)
 		kolk_http_pause(call->post.exchange);
@@ -106,6 +108,8 @@ void kolk_mcp_pause(struct kolk_mcp_call *call)
 
 void kolk_mcp_resume(struct kolk_mcp_call *call)
 {
+	if (call->piped)
+		call->hold->session->pipe->paused -= call->paused;
 	call->paused = false;
 	if (call->piped)
 		kolk__mcp_pipe_resume(call->hold->session->pipe);
