@@ -74,8 +74,9 @@ bool gw_mcp_id_seal(struct gw_mcp_ids *ids, const struct gw_mcp_place *place,
 /* ---- those that were opened */
 
 /* An id in hexadecimal and what it is bound to, both as words. Longer names of tenants than fit are not
- * remembered. */
-enum { ID_WORDS = 2 * SEALED / 8, BOUND_WORDS = 13, OPENED_BITS = 8 };
+ * remembered. An id has a set of places: 64 ids, one place each of 256, would take every fifth from
+ * another. */
+enum { ID_WORDS = 2 * SEALED / 8, BOUND_WORDS = 13, SET_BITS = 5, SET_PLACES = 8 };
 
 /* What is to be opened. */
 struct shown {
@@ -103,20 +104,35 @@ static bool is_same(const uint64_t *a, const void *bytes, size_t words)
 	return different == 0;
 }
 
-/* By the first digits of the iv, which are random. */
-static struct gw_mcp_opened *opened_at(const struct gw_mcp_ids *ids, const char *id)
+/* The first digits of the iv, which are random. */
+static uint64_t first_digits(const char *id)
 {
 	uint64_t digits;
 
 	memcpy(&digits, id, sizeof digits);
-	return &ids->opened[digits * UINT64_C(0x9e3779b97f4a7c15) >> (64 - OPENED_BITS)];
+	return digits;
+}
+
+static struct gw_mcp_opened *set_of(const struct gw_mcp_ids *ids, uint64_t digits)
+{
+	return &ids->opened[(digits * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SET_BITS)) * SET_PLACES];
+}
+
+/* Where it may be: what these digits are is no secret, without the rest. NULL = nowhere. */
+static const struct gw_mcp_opened *find(const struct gw_mcp_ids *ids, uint64_t digits)
+{
+	const struct gw_mcp_opened *set = ids->opened != NULL ? set_of(ids, digits) : NULL;
+
+	for (int i = 0; set != NULL && i < SET_PLACES; i++)
+		if (set[i].id[0] == digits)
+			return &set[i];
+	return NULL;
 }
 
 static bool recall(const struct gw_mcp_ids *ids, const struct shown *shown,
 		   struct gw_mcp_place *place)
 {
-	const struct gw_mcp_opened *opened =
-		ids->opened != NULL ? opened_at(ids, shown->id) : NULL;
+	const struct gw_mcp_opened *opened = find(ids, first_digits(shown->id));
 
 	if (opened == NULL || opened->bound_size != shown->bound_size ||
 	    !is_same(opened->id, shown->id, ID_WORDS) ||
@@ -136,10 +152,10 @@ static void remember(struct gw_mcp_ids *ids, const struct shown *shown,
 	if (place->use != GW_MCP_USE_SESSION || shown->bound_size > sizeof opened->bound)
 		return;
 	if (ids->opened == NULL)
-		ids->opened = calloc((size_t)1 << OPENED_BITS, sizeof *ids->opened);
+		ids->opened = calloc((size_t)SET_PLACES << SET_BITS, sizeof *ids->opened);
 	if (ids->opened == NULL)
 		return;
-	opened = opened_at(ids, shown->id);
+	opened = &set_of(ids, first_digits(shown->id))[ids->next++ % SET_PLACES];
 	memcpy(opened->id, shown->id, sizeof opened->id);
 	memcpy(opened->bound, shown->bound, sizeof opened->bound);
 	opened->bound_size = shown->bound_size;

@@ -30,6 +30,7 @@ struct gw_mcp_opened;
 struct gw_mcp_ids {
 	mbedtls_gcm_context gcm;
 	struct gw_mcp_opened *opened; /* NULL = there is none */
+	uint32_t next;                /* which place of its set the next one takes */
 };
 
 bool gw_mcp_id_seal(struct gw_mcp_ids *ids, const struct gw_mcp_place *place,
