@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/ascii.h"
+#include "transport/drivers/mcp/json_step.h"
 
 enum {
 	DEPTH_MAX = 128,
@@ -52,29 +53,33 @@ static void set_fault(struct kolk__mcp_envelope *envelope, enum kolk__mcp_fault 
 
 /* ---- names of members */
 
-/* Lower case as the most generous readers fold it: U+017F is "s", U+212A is "k". In place. */
-static uint32_t fold(char *name, uint32_t size)
+/* Lower case as the most generous readers fold it: U+017F is "s", U+212A is "k". */
+static uint32_t fold(char *out, const char *name, uint32_t size)
 {
 	uint32_t to = 0;
 
 	for (uint32_t i = 0; i < size; i++) {
 		if (size - i >= 2 && memcmp(name + i, "\xc5\xbf", 2) == 0) {
-			name[to++] = 's';
+			out[to++] = 's';
 			i += 1;
 		} else if (size - i >= 3 && memcmp(name + i, "\xe2\x84\xaa", 3) == 0) {
-			name[to++] = 'k';
+			out[to++] = 'k';
 			i += 2;
 		} else {
-			name[to++] = name[i];
+			out[to++] = name[i];
 		}
 	}
 	return to;
 }
 
-static bool looks_like_member(char *name, uint32_t size, uint8_t level)
+static bool looks_like_member(const char *name, uint32_t size, uint8_t level)
 {
-	if (memchr(name, 0xc5, size) != NULL || memchr(name, 0xe2, size) != NULL)
-		size = fold(name, size);
+	char folded[KOLK__JSON_KEY_MAX];
+
+	if (memchr(name, 0xc5, size) != NULL || memchr(name, 0xe2, size) != NULL) {
+		size = fold(folded, name, size);
+		name = folded;
+	}
 	for (uint8_t i = levels[level].first; i <= levels[level].last; i++)
 		if (members[i].size == size && kolk__word_is(name, size, members[i].name))
 			return true;
@@ -84,7 +89,8 @@ static bool looks_like_member(char *name, uint32_t size, uint8_t level)
 static uint8_t member_of(uint8_t level, const char *name, uint32_t size)
 {
 	for (uint8_t i = levels[level].first; i <= levels[level].last; i++)
-		if (members[i].size == size && memcmp(members[i].name, name, size) == 0)
+		if (members[i].size == size && members[i].name[0] == name[0] &&
+		    memcmp(members[i].name, name, size) == 0)
 			return i;
 	return NO_FIELD;
 }
@@ -324,6 +330,18 @@ static enum kolk_err take_element(struct kolk__mcp_envelope *envelope,
 	return KOLK_OK;
 }
 
+/* Inside of a message, or of an element that is none. */
+static void take_inside(struct kolk__mcp_envelope *envelope, enum kolk__json_token token,
+			bool *whole)
+{
+	if (token == TOKEN_KEY)
+		take_key(envelope);
+	else if (token == TOKEN_OBJECT_END || token == TOKEN_ARRAY_END)
+		*whole = take_end(envelope);
+	else
+		take_value(envelope, token);
+}
+
 static enum kolk_err take(struct kolk__mcp_envelope *envelope, enum kolk__json_token token,
 			  bool *whole)
 {
@@ -331,12 +349,7 @@ static enum kolk_err take(struct kolk__mcp_envelope *envelope, enum kolk__json_t
 		return take_first(envelope, token);
 	if (envelope->level == BATCH)
 		return take_element(envelope, token, whole);
-	if (token == TOKEN_OBJECT_END || token == TOKEN_ARRAY_END)
-		*whole = take_end(envelope);
-	else if (token == TOKEN_KEY)
-		take_key(envelope);
-	else
-		take_value(envelope, token);
+	take_inside(envelope, token, whole);
 	return KOLK_OK;
 }
 
@@ -353,24 +366,41 @@ void kolk__mcp_envelope_begin(struct kolk__mcp_envelope *envelope,
 	envelope->message.fault = MCP_FAULT_NONE;
 }
 
+/* Up to the end of a message, or of the piece. */
+static enum kolk_err scan(struct kolk__mcp_envelope *envelope, const uint8_t **at,
+			  const uint8_t *end, bool *whole)
+{
+	struct kolk__json *json = &envelope->json;
+	enum kolk_err err = KOLK_OK;
+	const uint8_t *p = *at;
+
+	while (err == KOLK_OK && !*whole) {
+		p = json_step(json, p, end);
+		if (json->token == TOKEN_MORE)
+			break;
+		err = json->token == TOKEN_NONE ? json->err : take(envelope, json->token, whole);
+	}
+	*at = p;
+	return err;
+}
+
 enum kolk_err kolk__mcp_envelope_scan(struct kolk__mcp_envelope *envelope, const uint8_t **at,
 				      size_t *left, enum kolk__mcp_event *event)
 {
-	enum kolk__json_token token = TOKEN_MORE;
-	enum kolk_err err;
+	const uint8_t *p = *at, *end = json_piece(&envelope->json, p, *left), *last = p + *left;
+	enum kolk_err err = envelope->json.err;
 	bool whole = false;
 
 	*event = MCP_MORE;
-	do {
-		err = kolk__json_next(&envelope->json, at, left, &token);
-		if (err != KOLK_OK)
-			return refuse_text(envelope);
-		if (token != TOKEN_MORE)
-			err = take(envelope, token, &whole);
-	} while (err == KOLK_OK && token != TOKEN_MORE && !whole);
+	if (err == KOLK_OK)
+		err = scan(envelope, &p, end, &whole);
+	if (err == KOLK_OK && !whole && end < last)
+		err = envelope->json.err = KOLK_E_LIMIT;
+	*at = p;
+	*left = (size_t)(last - p);
 	if (whole)
 		*event = MCP_MESSAGE;
-	return err;
+	return err == KOLK_OK ? KOLK_OK : refuse_text(envelope);
 }
 
 enum kolk_err kolk__mcp_envelope_end(struct kolk__mcp_envelope *envelope)

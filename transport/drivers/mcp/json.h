@@ -47,7 +47,8 @@ enum kolk__json_keep {
 
 /* What is kept of the token that is being read, or was read last. */
 struct kolk__json_text {
-	char *bytes;
+	const char *bytes; /* of a key: good until the next call */
+	char *to;	   /* where they are put, if they are put together */
 	uint32_t size, max; /* size <= max */
 	uint8_t keep;	    /* enum kolk__json_keep */
 	bool cut;	    /* there was more than max */
@@ -74,7 +75,7 @@ struct kolk__json {
 	uint8_t number;
 	const char *literal; /* what is missing of it */
 	uint8_t literal_token;
-	const uint8_t *piece;	     /* its first byte, during a call */
+	uintptr_t origin; /* during a call: where the text would begin, if all of it were there */
 	struct kolk__json_text text; /* of the token */
 	struct kolk__json_text next; /* what was asked for by kolk__json_keep */
 	char key[KOLK__JSON_KEY_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_state.h - what json.c and json_string.c share. */
+/* json_state.h - what json.c, json_string.c and json_step.h share. */
 #ifndef KOLK_MCP_JSON_STATE_H
 #define KOLK_MCP_JSON_STATE_H
 
@@ -46,23 +46,33 @@ static inline void keep(struct kolk__json_text *text, const void *bytes, size_t 
 		text->cut = true;
 		size = room;
 	}
-	memcpy(text->bytes + text->size, bytes, size);
+	memcpy(text->to + text->size, bytes, size);
 	text->size += (uint32_t)size;
+}
+
+/* In the text, during a call. */
+static inline uint64_t offset_of(const struct kolk__json *json, const uint8_t *p)
+{
+	return (uintptr_t)p - json->origin;
 }
 
 /* A token begins. What is not reported is not kept either. */
 static inline void text_begin(struct kolk__json *json, const uint8_t *p)
 {
-	json->token_at = json->at + (uint64_t)(p - json->piece);
+	json->token_at = offset_of(json, p);
 	json->text.keep = KEEP_NOTHING;
 	json->text.size = 0;
 	json->text.cut = json->text.ambiguous = false;
 }
 
-/* json_string.c: both return how far they have read. */
-const uint8_t *kolk__json_string_begin(struct kolk__json *json, const uint8_t *quote,
-				       const uint8_t *end);
+/* json.c, json_string.c: all return how far they have read. */
+/* No string and no container begins: a number or a literal. */
+const uint8_t *kolk__json_word_begin(struct kolk__json *json, const uint8_t *p);
+const uint8_t *kolk__json_read_rest(struct kolk__json *json, const uint8_t *p, const uint8_t *end);
 const uint8_t *kolk__json_read_string(struct kolk__json *json, const uint8_t *p,
 				      const uint8_t *end);
+/* A string begins that is no plain run of bytes: those between its quote and p are plain. */
+const uint8_t *kolk__json_string_begin(struct kolk__json *json, const uint8_t *quote,
+				       const uint8_t *p);
 
 #endif

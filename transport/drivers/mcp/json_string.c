@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_string.c - strings: eight plain bytes at a time, UTF-8 and escapes byte by byte. */
-#include <endian.h>
-
+/* json_string.c - strings: plain bytes as json_plain.h has them, UTF-8 and escapes byte by byte. */
+#include "transport/drivers/mcp/json_plain.h"
 #include "transport/drivers/mcp/json_state.h"
 
 enum part { PLAIN, ESCAPE, HEX, UTF8 };
@@ -50,31 +49,6 @@ static const uint8_t *string_end(struct kolk__json *json, const uint8_t *p)
 		value_ended(json);
 		report(json, TOKEN_STRING);
 	}
-	return p;
-}
-
-/* Bytes that mean nothing but themselves: not above 0x7f, no control, no quote, no
- * backslash. */
-static inline const uint8_t *plain_run(const uint8_t *p, const uint8_t *end)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-
-	for (; end - p >= 8; p += 8) {
-		uint64_t eight, quote, slash, found;
-
-		memcpy(&eight, p, 8);
-		eight = le64toh(
-			eight); /* so that the first byte is the lowest: what is found first is right */
-		quote = eight ^ (ones * '"');
-		slash = eight ^ (ones * '\\');
-		found = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
-			((eight - ones * 0x20) & ~eight) | eight;
-		found &= ones * 0x80;
-		if (found != 0)
-			return p + __builtin_ctzll(found) / 8;
-	}
-	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
-		p++;
 	return p;
 }
 
@@ -231,15 +205,12 @@ const uint8_t *kolk__json_read_string(struct kolk__json *json, const uint8_t *p,
 }
 
 const uint8_t *kolk__json_string_begin(struct kolk__json *json, const uint8_t *quote,
-				       const uint8_t *end)
+				       const uint8_t *p)
 {
-	const uint8_t *p = plain_run(quote + 1, end);
-	bool whole = p < end && *p == '"';
-
 	json->state = STRING;
 	json->part = PLAIN;
 	keep_decoded(json, quote + 1, (size_t)(p - quote - 1));
 	if (json->text.keep == KEEP_RAW)
-		keep(&json->text, quote, (size_t)(p - quote) + whole);
-	return whole ? string_end(json, p + 1) : p;
+		keep(&json->text, quote, (size_t)(p - quote));
+	return p;
 }
