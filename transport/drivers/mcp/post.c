@@ -290,7 +290,7 @@ bool kolk__mcp_post_lost(const struct mcp_post *post)
 
 struct head {
 	struct kolk_http_field fields[FIELDS_MAX];
-	uint32_t count;
+	uint32_t count, checked; /* checked: the first ones, which are words of this library */
 	char *authorization;
 };
 
@@ -312,11 +312,12 @@ static enum kolk_err make_head(struct head *head, const struct mcp_post_options 
 	else if (options->method[0] == 'G' && options->upgrade == NULL)
 		put(head, "accept", "text/event-stream");
 	if (options->session != NULL) {
-		if (options->session->id != NULL)
-			put(head, "mcp-session-id", options->session->id);
 		if (options->session->version[0] != '\0')
 			put(head, "mcp-protocol-version", options->session->version);
 	}
+	head->checked = head->count;
+	if (options->session != NULL && options->session->id != NULL)
+		put(head, "mcp-session-id", options->session->id);
 	if (options->last_event_id != NULL)
 		put(head, "last-event-id", options->last_event_id);
 	if (options->version != NULL)
@@ -348,6 +349,7 @@ static enum kolk_err start(struct mcp_post *post, const struct mcp_post_options 
 				 options->session->endpoint : mcp->options.path;
 	request.fields = head->fields;
 	request.field_count = head->count;
+	request.fields_checked = head->checked;
 	request.body = options->body;
 	request.body_size = options->body_size;
 	request.upgrade = options->upgrade;
