@@ -176,9 +176,11 @@ const char *gw_mcp_modern_members(const struct gw_mcp_call *call)
 		       "\"resultType\":\"complete\"";
 }
 
-/* Once more does no harm. */
+/* Once more does no harm. Most are calls of tools. */
 bool gw_mcp_is_replayable(const char *method)
 {
+	if (strcmp(method, "tools/call") == 0)
+		return false;
 	return is_cacheable(method) || strcmp(method, "prompts/get") == 0 ||
 	       strcmp(method, "completion/complete") == 0 || strcmp(method, "ping") == 0;
 }
