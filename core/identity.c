@@ -51,22 +51,55 @@ static uint8_t *put_name(uint8_t *to, const char *name)
 	return to + size + 1;
 }
 
-void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
-			 const struct kolk_key_options *options, struct kolk__identity *id)
+/* All but the digest. */
+static uint8_t *put_names(struct kolk__identity *id, uint32_t isolation,
+			  const struct kolk_key_options *options)
 {
-	struct kolk__bytes credential = { options->credential, options->credential_size };
-	bool shared = isolation == KOLK_ISOLATION_SHARED;
-	struct kolk__digest digest;
+	const bool shared = isolation == KOLK_ISOLATION_SHARED;
 	uint8_t *to = id->bytes;
 
 	to = put_name(to, shared ? NULL : options->tenant);
 	to = put_name(to, shared ? NULL : options->session);
 	id->scope_size = (uint32_t)(to - id->bytes);
 	*to++ = options->credential != NULL; /* no credential is an identity, too */
-	digest = kolk__siphash_pair(&engine->secret,
-				    (struct kolk__bytes){ id->bytes, (size_t)(to - id->bytes) },
-				    credential);
+	return to;
+}
+
+/* Of the names, which end here, and the credential. */
+static struct kolk__digest digest_of(const struct kolk_engine *engine,
+				     const struct kolk__identity *id, const uint8_t *end,
+				     const struct kolk_key_options *options)
+{
+	const struct kolk__bytes names = { id->bytes, (size_t)(end - id->bytes) };
+	const struct kolk__bytes credential = { options->credential, options->credential_size };
+
+	return kolk__siphash_pair(&engine->secret, names, credential);
+}
+
+void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
+			 const struct kolk_key_options *options, struct kolk__identity *id)
+{
+	uint8_t *to = put_names(id, isolation, options);
+	const struct kolk__digest digest = digest_of(engine, id, to, options);
+
 	memcpy(to, &digest, sizeof digest);
 	id->size = (uint32_t)(to + sizeof digest - id->bytes);
 	id->hash = (uint32_t)digest.d[0] & engine->hash_mask;
+}
+
+/* Without a credential the names are all that the digest is made of. */
+bool kolk__identity_is(const struct kolk_engine *engine, uint32_t isolation,
+		       const struct kolk_key_options *options, struct kolk__bytes made)
+{
+	struct kolk__identity id;
+	const uint8_t *to = put_names(&id, isolation, options);
+	const size_t names = (size_t)(to - id.bytes);
+	struct kolk__digest digest;
+
+	if (made.size != names + sizeof digest || memcmp(made.start, id.bytes, names) != 0)
+		return false;
+	if (options->credential == NULL)
+		return true;
+	digest = digest_of(engine, &id, to, options);
+	return memcmp((const uint8_t *)made.start + names, &digest, sizeof digest) == 0;
 }

@@ -29,6 +29,9 @@ struct kolk__identity {
 /* options are checked. */
 void kolk__identity_make(const struct kolk_engine *engine, uint32_t isolation,
 			 const struct kolk_key_options *options, struct kolk__identity *identity);
+/* Whether these bytes of one are what the options make. */
+bool kolk__identity_is(const struct kolk_engine *engine, uint32_t isolation,
+		       const struct kolk_key_options *options, struct kolk__bytes made);
 
 /* ---- of a pool */
 

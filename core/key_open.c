@@ -289,13 +289,12 @@ bool kolk_key_is(const struct kolk_key *key, const struct kolk_pool *pool,
 		 const struct kolk_key_options *options)
 {
 	struct kolk_key_options copy;
-	struct kolk__identity id;
 
 	if (kolk__own(&key->pool) != pool || kolk__load_acquire(&key->refuse_err) != KOLK_OK ||
 	    kolk__key_options_read(pool, &options, &copy) != KOLK_OK || options->replaces != 0)
 		return false;
-	kolk__identity_make(key->engine, pool->isolation, options, &id);
-	return key->identity_size == id.size && memcmp(key->identity, id.bytes, id.size) == 0;
+	return kolk__identity_is(key->engine, pool->isolation, options,
+				 (struct kolk__bytes){ key->identity, key->identity_size });
 }
 
 void kolk__key_drop(struct kolk_key *key)
