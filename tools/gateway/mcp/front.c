@@ -434,6 +434,14 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 		gw_mcp_silence_begin(call);
 }
 
+/* Its home is this thread, and done with it: there is nothing that it need be told. Those that consist
+ * of others have an end of their own. */
+static bool is_over(const struct gw_mcp_call *call)
+{
+	return call->front == call->home && call->done && call->batch == NULL &&
+	       call->fanout == NULL;
+}
+
 void gw_mcp_front_end(struct gw_exchange *x)
 {
 	struct gw_mcp_call *call = x->mcp;
@@ -444,7 +452,7 @@ void gw_mcp_front_end(struct gw_exchange *x)
 	pthread_mutex_lock(&call->lock);
 	call->gone = true;
 	pthread_mutex_unlock(&call->lock);
-	if (call->given)
+	if (call->given && !is_over(call))
 		gw_mcp_call_wake(call);
 	gw_mcp_call_unref(call);
 }
