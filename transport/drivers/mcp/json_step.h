@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_step.h - from one token to the next (kolk__json_next), for whoever takes each token at once: two
- * of each member. */
+/* json_step.h - from one token to the next (kolk__json_next), inline in a loop that takes each of them:
+ * two of each member. */
 #ifndef KOLK_MCP_JSON_STEP_H
 #define KOLK_MCP_JSON_STEP_H
 
@@ -69,7 +69,8 @@ static inline const uint8_t *close_container(struct kolk__json *json, const uint
 	return p + 1;
 }
 
-static inline const uint8_t *key_begin(struct kolk__json *json, const uint8_t *p, const uint8_t *end)
+static inline const uint8_t *key_begin(struct kolk__json *json, const uint8_t *p,
+				       const uint8_t *end)
 {
 	const uint8_t *behind;
 	size_t size;
@@ -111,7 +112,8 @@ static inline const uint8_t *value_begin(struct kolk__json *json, const uint8_t 
 	return kolk__json_word_begin(json, p);
 }
 
-static inline const uint8_t *after_value(struct kolk__json *json, const uint8_t *p, const uint8_t *end)
+static inline const uint8_t *after_value(struct kolk__json *json, const uint8_t *p,
+					 const uint8_t *end)
 {
 	if (*p == ',') {
 		json->state = json->in_object ? KEY : VALUE;
@@ -124,7 +126,8 @@ static inline const uint8_t *after_value(struct kolk__json *json, const uint8_t 
 	return fail(json, KOLK_E_PROTOCOL, p);
 }
 
-static inline const uint8_t *after_key(struct kolk__json *json, const uint8_t *p, const uint8_t *end)
+static inline const uint8_t *after_key(struct kolk__json *json, const uint8_t *p,
+				       const uint8_t *end)
 {
 	if (*p != ':')
 		return fail(json, KOLK_E_PROTOCOL, p);
@@ -169,7 +172,8 @@ static inline const uint8_t *json_piece(struct kolk__json *json, const uint8_t *
 }
 
 /* To the next token, which is json->token: TOKEN_MORE = there is none up to the end. */
-static inline const uint8_t *json_step(struct kolk__json *json, const uint8_t *p, const uint8_t *end)
+static inline const uint8_t *json_step(struct kolk__json *json, const uint8_t *p,
+				       const uint8_t *end)
 {
 	json->token = TOKEN_MORE;
 	while (p < end && json->token == TOKEN_MORE)
