@@ -65,17 +65,6 @@ void gw_pipe_commit(struct gw_pipe *pipe, size_t size)
 	pipe->size += (uint32_t)size;
 }
 
-bool gw_pipe_push(struct gw_pipe *pipe, const void *data, size_t size)
-{
-	char *to = gw_pipe_reserve(pipe, size);
-
-	if (to == NULL)
-		return false;
-	memcpy(to, data, size);
-	gw_pipe_commit(pipe, size);
-	return true;
-}
-
 bool gw_pipe_put(struct gw_pipe *pipe, const char *text)
 {
 	return text[0] == '\0' || gw_pipe_push(pipe, text, strlen(text));

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { GW_PIPE_HIGH = 65536, GW_PIPE_LOW = 32768, GW_PIPE_MAX = 1 << 30 };
 
@@ -29,7 +30,17 @@ char *gw_pipe_reserve(struct gw_pipe *pipe, size_t size);
 /* So many bytes were written to that place. */
 void gw_pipe_commit(struct gw_pipe *pipe, size_t size);
 /* Both at once, of bytes that are elsewhere. */
-bool gw_pipe_push(struct gw_pipe *pipe, const void *data, size_t size);
+static inline bool gw_pipe_push(struct gw_pipe *pipe, const void *data, size_t size)
+{
+	const bool fits = pipe->data != NULL && pipe->capacity - pipe->begin - pipe->size >= size;
+	char *to = fits ? pipe->data + pipe->begin + pipe->size : gw_pipe_reserve(pipe, size);
+
+	if (to == NULL)
+		return false;
+	memcpy(to, data, size);
+	pipe->size += (uint32_t)size;
+	return true;
+}
 /* A text, without its NUL. */
 bool gw_pipe_put(struct gw_pipe *pipe, const char *text);
 /* Fetch at most capacity bytes; how many. Moves nothing. */

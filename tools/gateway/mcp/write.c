@@ -12,7 +12,7 @@ static enum form form_of(const struct gw_mcp_call *call)
 	return call->line != NULL ? LINE : call->stream ? EVENT : JSON;
 }
 
-static bool put(struct gw_pipe *out, const char *text)
+static inline bool put(struct gw_pipe *out, const char *text)
 {
 	return gw_pipe_push(out, text, strlen(text));
 }
