@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tools/gateway/mcp/mcp.h"
+#include "tools/gateway/mcp/lock.h"
 #include "tools/gateway/proxy.h"
 
 static const uint64_t flush_ns = 200 * KOLK_MS_NS;
@@ -194,10 +194,10 @@ static void add_denied(struct line *line, struct gw_mcp_call *call)
 	const char *tool;
 	uint32_t count;
 
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	tool = call->tool_denied; /* set once */
 	count = call->tools_denied;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (count == 0)
 		return;
 	ADD_TEXT(line, "tool_denied", tool);

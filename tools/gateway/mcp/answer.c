@@ -15,6 +15,7 @@
 #include "tools/gateway/mcp/dialog.h"
 #include "tools/gateway/mcp/federation.h"
 #include "tools/gateway/mcp/legacy.h"
+#include "tools/gateway/mcp/lock.h"
 #include "tools/gateway/mcp/modern.h"
 #include "tools/gateway/mcp/stdio.h"
 #include "tools/gateway/mcp/tools.h"
@@ -78,12 +79,12 @@ void gw_mcp_call_pass(struct gw_mcp_call *call, const struct kolk_mcp_message *m
 		gw_mcp_fanout_pass(call, message);
 		return;
 	}
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	call->stream = true;
 	if (!call->gone)
 		(void)!gw_mcp_write(call, &event);
 	pause = must_pause(call);
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (pause)
 		kolk_mcp_pause(call->back);
 	gw_mcp_call_tell(call);
@@ -221,9 +222,9 @@ static void on_head(void *user, struct kolk_mcp_call *back, const struct kolk_ht
 	(void)back;
 	if (call->kind != GW_MCP_LISTEN || head->status != 200)
 		return;
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	call->stream = true;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	gw_mcp_call_tell(call);
 }
 
@@ -235,11 +236,11 @@ static void on_mark(void *user, struct kolk_mcp_call *back, const struct kolk_mc
 
 	if (call->kind != GW_MCP_LISTEN || call->line != NULL || gw_mcp_fanout_has(call))
 		return;
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	if (call->stream && !call->gone)
 		(void)!gw_mcp_write_mark(call, event);
 	pause = must_pause(call);
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (pause)
 		kolk_mcp_pause(back);
 	gw_mcp_call_tell(call);
@@ -275,9 +276,9 @@ static bool write_answer(struct gw_mcp_call *call, const char *member, struct ko
 					       .value = value };
 	bool ok;
 
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	ok = call->gone || gw_mcp_write(call, &answer);
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	return ok;
 }
 
@@ -357,9 +358,9 @@ static void write_subscription_end(struct gw_mcp_call *call)
 /* No answer follows: a stream without an event. */
 static void end_cancelled(struct gw_mcp_call *call)
 {
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	call->stream = true;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (gw_mcp_is_subscription(call))
 		write_subscription_end(call);
 	gw_mcp_call_finish(call, 200);
@@ -377,9 +378,9 @@ static void keep_challenge(struct gw_mcp_call *call, const struct kolk_mcp_resul
 {
 	if (!call->passes || result->challenge == NULL || call->challenge != NULL)
 		return;
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	call->challenge = strdup(result->challenge);
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 }
 
 void gw_mcp_call_end(struct gw_mcp_call *call, const struct kolk_mcp_result *result)

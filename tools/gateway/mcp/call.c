@@ -8,6 +8,7 @@
 #include "tools/gateway/mcp/age.h"
 #include "tools/gateway/mcp/batch.h"
 #include "tools/gateway/mcp/federation.h"
+#include "tools/gateway/mcp/lock.h"
 #include "tools/gateway/mcp/stdio.h"
 
 /* ---- lives */
@@ -201,9 +202,9 @@ static void at_front(struct kolk_call *posted, void *user)
 	struct gw_mcp_call *call = user;
 
 	(void)posted;
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	call->front_posted = false;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	gw_mcp_front_turn(call);
 	gw_mcp_call_unref(call);
 }
@@ -212,9 +213,9 @@ bool gw_mcp_call_is_gone(struct gw_mcp_call *call)
 {
 	bool gone;
 
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	gone = call->gone;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	return gone;
 }
 
@@ -244,9 +245,9 @@ void gw_mcp_call_tell(struct gw_mcp_call *call)
 		gw_mcp_front_turn(call);
 		return;
 	}
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	post = want_post(call, &call->front_posted);
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (post)
 		(void)!kolk_loop_call(call->front->loop, &call->to_front, at_front, call);
 }
@@ -277,11 +278,11 @@ static void leave(struct gw_mcp_call *call)
 /* It ends with this status and no body, if its answer has not begun. */
 void gw_mcp_call_finish(struct gw_mcp_call *call, uint32_t status)
 {
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	if (!call->stream)
 		call->status = status;
 	call->done = true;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	leave(call);
 }
 
@@ -294,9 +295,9 @@ void gw_mcp_call_refuse(struct gw_mcp_call *call, uint32_t status, const char *t
 	error.error = json;
 	error.error_size = (size_t)snprintf(json, sizeof json, "{\"code\":%d,\"message\":\"%s\"}",
 					    status == 404 ? -32001 : -32603, text);
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	(void)!gw_mcp_write_error(call, &error);
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	gw_mcp_call_finish(call, status);
 }
 
@@ -314,12 +315,12 @@ static void turn(struct gw_mcp_call *call)
 		gw_mcp_age_begin(call);
 		gw_mcp_call_begin(call);
 	}
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	gone = call->gone;
 	resume = call->paused && (gone || call->out.size <= GW_PIPE_LOW);
 	if (resume)
 		call->paused = false;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (call->batch != NULL && call->kind == GW_MCP_BATCH)
 		gw_mcp_batch_turn(call->batch);
 	if (call->fanout != NULL && !gw_mcp_fanout_has(call)) {
@@ -339,9 +340,9 @@ static void at_home(struct kolk_call *posted, void *user)
 	struct gw_mcp_call *call = user;
 
 	(void)posted;
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	call->home_posted = false;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	turn(call);
 	gw_mcp_call_unref(call);
 }
@@ -350,9 +351,9 @@ void gw_mcp_call_wake(struct gw_mcp_call *call)
 {
 	bool post;
 
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	post = want_post(call, &call->home_posted);
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (post)
 		(void)!kolk_loop_call(call->home->loop, &call->to_home, at_home, call);
 }

@@ -13,6 +13,7 @@
 #include "tools/gateway/mcp/challenge.h"
 #include "tools/gateway/mcp/client.h"
 #include "tools/gateway/mcp/dialog.h"
+#include "tools/gateway/mcp/lock.h"
 #include "tools/gateway/mcp/modern.h"
 #include "tools/gateway/mcp/origin.h"
 #include "tools/gateway/mcp/silence.h"
@@ -334,13 +335,13 @@ static enum kolk_err pull(void *user, void *buffer, size_t capacity, size_t *siz
 	struct gw_mcp_call *call = x->mcp;
 	bool ended, wake;
 
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	*size = gw_pipe_take(&call->out, buffer, capacity);
 	if (call->out.size == 0)
 		gw_pipe_free(&call->out); /* the next event may be long in coming */
 	ended = call->done && call->out.size == 0;
 	wake = call->paused && call->out.size <= GW_PIPE_LOW;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	x->sent += *size;
 	if (wake)
 		gw_mcp_call_wake(call);
@@ -415,7 +416,7 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 		kolk_http_server_more(call->x->front);
 		return;
 	}
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	begin = call->stream || call->done;
 	challenge = call->challenge; /* set once */
 	with.status = call->stream ? 200 : call->status;
@@ -426,7 +427,7 @@ void gw_mcp_front_turn(struct gw_mcp_call *call)
 		with.body = call->out.data + call->out.begin;
 		with.body_size = call->out.size;
 	}
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (!begin)
 		return;
 	answer(call, &with, challenge);
@@ -449,9 +450,9 @@ void gw_mcp_front_end(struct gw_exchange *x)
 	x->mcp = NULL;
 	call->x = NULL;
 	gw_mcp_silence_end(call);
-	pthread_mutex_lock(&call->lock);
+	gw_mcp_call_lock(call);
 	call->gone = true;
-	pthread_mutex_unlock(&call->lock);
+	gw_mcp_call_unlock(call);
 	if (call->given && !is_over(call))
 		gw_mcp_call_wake(call);
 	gw_mcp_call_unref(call);
