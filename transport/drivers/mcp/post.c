@@ -202,6 +202,8 @@ static bool is_type(const char *value, const char *type)
 {
 	size_t size = strlen(type);
 
+	if (value != NULL && strcmp(value, type) == 0) /* most write it so */
+		return true;
 	for (size_t i = 0; i < size; i++)
 		if (value == NULL || kolk__lower(value[i]) != type[i])
 			return false;
