@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_step.h - from one token to the next (kolk__json_next), inline in a loop that takes each of them:
- * two of each member. */
+/* json_step.h - from one token to the next (kolk__json_next), inline in a loop that takes each of
+ * them: two of each member. */
 #ifndef KOLK_MCP_JSON_STEP_H
 #define KOLK_MCP_JSON_STEP_H
 
