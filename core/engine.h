@@ -132,8 +132,8 @@ struct kolk_engine {
 	/* What is left of another round is void; relaxed readers: hints. */
 	kolk__atomic_u32 reclaim_round;
 	uint64_t reclaim_round_at_ns;  /* of this round */
-	/* What victim searches found idle for the longest time: hints, visited again by each. */
-	struct kolk__conn *candidates[KOLK__CANDIDATES];
+	/* What victim searches found idle for the longest time, those first: hints. */
+	struct kolk__candidate candidates[KOLK__CANDIDATES];
 	uint32_t candidate_count;
 	/* For which a slice had nothing: maintenance visits all. Hints: those that are in a permit
 	 * queue then. */

@@ -44,7 +44,7 @@ void kolk__member_remove(struct kolk_engine *engine, struct kolk__limit *limit, 
 }
 
 uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__limit *limit,
-			    struct kolk__conn **conns)
+			    struct kolk__conn **conns, uint32_t most)
 {
 	uint32_t circle = circle_of(limit), first = limit->members.hand, at = first, count = 0;
 
@@ -52,9 +52,10 @@ uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__limit *limi
 	if (first == 0)
 		return 0;
 	do {
-		conns[count++] = &engine->conns[at - 1];
+		conns[count] = &engine->conns[at - 1];
+		__builtin_prefetch(conns[count++]); /* beside the walk to the next one */
 		at = engine->links[at - 1].next[circle] + 1;
-	} while (at != first && count < engine->search_slice);
+	} while (at != first && count < most);
 	limit->members.hand = at;
 	return count;
 }

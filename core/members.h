@@ -22,8 +22,15 @@ struct kolk__limit;
 enum {
 	KOLK__SEARCH_SLICE = 64, /* connections that a caller visits, or that are visited under a
 				  * lock */
-	KOLK__CANDIDATES = 16,   /* idle connections that searches remember */
+	KOLK__SEARCH_FEW = 32,   /* that a caller visits beside a candidate that it may evict */
+	KOLK__CANDIDATES = 32,   /* idle connections that searches remember */
 	KOLK__HANDED_OVER = 16   /* keys that maintenance is to search for */
+};
+
+/* An idle connection, and since when it was idle when it was visited. */
+struct kolk__candidate {
+	struct kolk__conn *conn;
+	uint64_t since_ns;
 };
 
 struct kolk__members {
@@ -42,9 +49,9 @@ struct kolk__links {
 /* members.c */
 void kolk__member_add(struct kolk_engine *engine, struct kolk__limit *limit, uint32_t index);
 void kolk__member_remove(struct kolk_engine *engine, struct kolk__limit *limit, uint32_t index);
-/* The next members, up to KOLK__SEARCH_SLICE or all of them; returns how many. */
+/* The next members, up to this many or all of them; returns how many. */
 uint32_t kolk__members_next(struct kolk_engine *engine, struct kolk__limit *limit,
-			    struct kolk__conn **conns);
+			    struct kolk__conn **conns, uint32_t most);
 /* How many there are, by a walk of all: for the audit. */
 uint32_t kolk__members_count(struct kolk_engine *engine, const struct kolk__limit *limit);
 

@@ -33,17 +33,27 @@ bool kolk__search_may_evict(const struct kolk__search *search, struct kolk_key *
 		since_ns <= search->lent_before_ns);
 }
 
-/* Sorted in. Visited twice: as a candidate and in a slice. */
+static bool is_among_oldest(const struct kolk__search *search, uint64_t since_ns)
+{
+	return search->found_count < KOLK__CANDIDATES ||
+	       since_ns < search->found[KOLK__CANDIDATES - 1].since_ns;
+}
+
+static bool is_candidate(const struct kolk__search *search, const struct kolk__conn *conn)
+{
+	for (uint32_t i = 0; i < search->found_count; i++)
+		if (search->found[i].conn == conn)
+			return true;
+	return false;
+}
+
+/* Sorted in: it is among the oldest. */
 static void candidate_add(struct kolk__search *search, struct kolk__conn *conn, uint64_t since_ns)
 {
 	struct kolk__candidate *found = search->found;
 	uint32_t at = search->found_count;
 
-	for (uint32_t i = 0; i < search->found_count; i++)
-		if (found[i].conn == conn)
-			return;
-	if (at == KOLK__CANDIDATES && found[--at].since_ns <= since_ns)
-		return;
+	at -= at == KOLK__CANDIDATES;
 	for (; at > 0 && found[at - 1].since_ns > since_ns; at--)
 		found[at] = found[at - 1];
 	found[at] = (struct kolk__candidate){ .conn = conn, .since_ns = since_ns };
@@ -51,14 +61,17 @@ static void candidate_add(struct kolk__search *search, struct kolk__conn *conn, 
 		search->found_count++;
 }
 
+/* Its key, and what is found through that, is read only if it is idle for longest so far: these are
+ * three cache misses. */
 static void visit_idle(struct kolk__search *search, struct kolk__conn *conn, struct kolk_key *key)
 {
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
 
 	search->none_idle = search->none_idle && !is_in_scope(search, key);
-	candidate_add(search, conn, since_ns);
-	if (kolk__search_may_evict(search, key, since_ns) &&
-	    (search->idle == NULL || since_ns < search->idle_since_ns)) {
+	if (is_among_oldest(search, since_ns) && !is_candidate(search, conn))
+		candidate_add(search, conn, since_ns);
+	if ((search->idle == NULL || since_ns < search->idle_since_ns) &&
+	    kolk__search_may_evict(search, key, since_ns)) {
 		search->idle = conn;
 		search->idle_since_ns = since_ns;
 	}
@@ -92,7 +105,7 @@ static void visit(struct kolk__search *search, struct kolk__conn *conn)
 
 	if (state == KOLK__IDLE)
 		visit_idle(search, conn, key);
-	else if (kolk__is_leased(state))
+	else if (kolk__is_leased(state) && !search->few)
 		visit_leased(search, key);
 }
 
@@ -127,28 +140,29 @@ static uint32_t engine_slice(struct kolk__search *search, struct kolk__conn **co
 {
 	struct kolk_engine *engine = search->who->key->engine;
 	uint32_t population = search->population, slice = search->slice++, count = 0;
-	uint32_t most = population < engine->search_slice ? population : engine->search_slice;
+	uint32_t most = population < search->slice_size ? population : search->slice_size;
 	uint32_t distance = most > 0 ? (population + most - 1) / most : 0;
 
 	for (uint32_t i = 0; i < most; i++) {
 		uint64_t at = search->all ? ((uint64_t)slice * most + i) % population :
 					    slice % distance + (uint64_t)i * distance;
 
-		if (at < population)
-			conns[count++] = &engine->conns[at];
+		if (at >= population)
+			continue;
+		conns[count] = &engine->conns[at];
+		__builtin_prefetch(conns[count++]);
 	}
 	return count;
 }
 
-/* What a visit reads: a connection, its key's account, the weight of its tenant. Each is found
- * through the one before, and with many connections none is in the processor's caches. */
+/* What a visit may read of a connection beside itself: its key's account, the weight of its tenant.
+ * Each is found through the one before, and with many connections none is in the processor's
+ * caches. */
 static void prefetch(struct kolk__conn *const conns[], uint32_t count)
 {
 	const struct kolk__account *accounts[KOLK__SEARCH_SLICE];
 	const struct kolk_key *keys[KOLK__SEARCH_SLICE];
 
-	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(conns[i]);
 	for (uint32_t i = 0; i < count; i++) {
 		keys[i] = kolk__load_relaxed(&conns[i]->key);
 		__builtin_prefetch(keys[i] != NULL ? &keys[i]->account : NULL);
@@ -174,11 +188,12 @@ static uint32_t visit_slice(struct kolk__search *search)
 		count = engine_slice(search, conns);
 	} else {
 		kolk__take_lock(engine, &engine->accounting);
-		count = kolk__members_next(engine, circle, conns);
+		count = kolk__members_next(engine, circle, conns, search->slice_size);
 		kolk__give_lock(engine, &engine->accounting);
 	}
 	KOLK__ASSERT(count <= engine->search_slice);
-	prefetch(conns, count);
+	if (!search->few)
+		prefetch(conns, count);
 	at = count > 0 ? (uint32_t)kolk__random(engine) % count : 0;
 	for (uint32_t i = 0; i < count; i++, at = at + 1 < count ? at + 1 : 0)
 		visit(search, conns[at]);
@@ -191,14 +206,37 @@ bool kolk__search_is_complete(const struct kolk__search *search)
 	return search->visits >= search->population || search->visits >= SEARCH_MAX;
 }
 
-/* Candidates are visited as any connection is, but are of no slice. */
+/* Candidates are of no slice. They come in the order of what is remembered, and since then a time can
+ * only have become later: one that is not idle for longer than what is found is not visited. */
+static void visit_candidates(struct kolk__search *search)
+{
+	for (uint32_t i = 0; i < search->hint_count; i++) {
+		const struct kolk__candidate *hint = &search->hints[i];
+
+		if (search->idle == NULL || hint->since_ns < search->idle_since_ns)
+			visit(search, hint->conn);
+		else if (is_among_oldest(search, hint->since_ns))
+			candidate_add(search, hint->conn, hint->since_ns);
+	}
+}
+
+/* A caller that has something to evict visits few others: an older one, perhaps, and candidates for
+ * later searches. Up to KOLK__SEARCH_SLICE connections, it visits all. */
+static void slice_size_set(struct kolk__search *search)
+{
+	uint32_t slice = search->who->key->engine->search_slice;
+
+	search->few = !search->all && search->idle != NULL && search->population > slice;
+	search->slice_size = search->few && slice > KOLK__SEARCH_FEW ? KOLK__SEARCH_FEW : slice;
+}
+
 void kolk__search_run(struct kolk__search *search)
 {
 	uint32_t count;
 
 	KOLK__NO_LOCK();
-	for (uint32_t i = 0; i < search->hint_count; i++)
-		visit(search, search->hints[i]);
+	visit_candidates(search);
+	slice_size_set(search);
 	do {
 		count = visit_slice(search);
 		search->visits = count > 0 ? search->visits + count : search->population;
@@ -264,7 +302,7 @@ void kolk__search_end(const struct kolk__search *search, uint64_t now_ns)
 	engine->candidate_count = 0;
 	for (uint32_t i = 0; i < search->found_count; i++)
 		if (search->found[i].conn != search->idle)
-			engine->candidates[engine->candidate_count++] = search->found[i].conn;
+			engine->candidates[engine->candidate_count++] = search->found[i];
 	if (search->who->denied == KOLK__ENGINE_FULL && search->visits > engine->search_slice)
 		members->hand = search->slice;
 	if (!search->none_idle)

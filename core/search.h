@@ -12,11 +12,6 @@
 
 #include "core/permits.h"
 
-struct kolk__candidate {
-	struct kolk__conn *conn;
-	uint64_t since_ns;
-};
-
 struct kolk__search {
 	const struct kolk__requester *who;
 	struct kolk__account *requester;
@@ -29,10 +24,12 @@ struct kolk__search {
 	bool all;                     /* more than one slice: maintenance's */
 	uint32_t population, visits;  /* connections that the limit counts; visited of these */
 	uint32_t slice;               /* of the engine's: the next one */
+	uint32_t slice_size;          /* visits of one slice, at most */
+	bool few;                     /* something to evict was known before the slice */
 	bool none_idle;               /* so far */
 	bool known;                   /* a search of all of them saw none idle, a moment ago */
 	uint64_t known_until_ns;
-	struct kolk__conn *hints[KOLK__CANDIDATES]; /* what earlier searches found idle */
+	struct kolk__candidate hints[KOLK__CANDIDATES]; /* what earlier searches found idle */
 	uint32_t hint_count;
 	struct kolk__candidate found[KOLK__CANDIDATES]; /* idle, those idle for longest first */
 	uint32_t found_count;

@@ -2,10 +2,10 @@
 /*
  * victim.c - a key was denied a permit: which connection is evicted, or reclaimed from a tenant.
  *
- * A caller's search visits one slice of the connections that the limit counts, under no lock, and
- * the candidates: what earlier searches found idle for longest (as Redis' eviction pool). It evicts
- * the one that is idle for longest of all these. Up to KOLK__SEARCH_SLICE connections, a slice is
- * all of them.
+ * A caller's search begins with the candidates: what earlier searches found idle for longest (as
+ * Redis' eviction pool). Then it visits one slice of the connections that the limit counts, under
+ * no lock: KOLK__SEARCH_FEW if a candidate may be evicted, KOLK__SEARCH_SLICE if none may, or if
+ * these are all. It evicts the one that is idle for longest of all that it knows.
  *
  * A slice in which nothing is idle does not say that nothing is, and only then may a connection be
  * reclaimed. So the caller hands its key over to maintenance, which visits slice after slice until
@@ -123,7 +123,8 @@ static bool evict_found(const struct kolk__search *search)
 		const struct kolk__candidate *found = &search->found[i];
 
 		if (found->conn != search->idle &&
-		    kolk__search_may_evict(search, kolk__load_relaxed(&found->conn->key), found->since_ns) &&
+		    kolk__search_may_evict(search, kolk__load_relaxed(&found->conn->key),
+					   kolk__load_relaxed(&found->conn->idle_since_ns)) &&
 		    evict(found->conn, search->who))
 			return true;
 	}

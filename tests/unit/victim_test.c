@@ -231,7 +231,7 @@ static void evict_many(uint32_t size, bool pool_full, bool by_chance)
 {
 	static double rank[EVICTIONS];
 	struct crowd crowd;
-	uint64_t most = 0;
+	uint64_t most = 0, first = 0;
 
 	crowd_open(&crowd, size, pool_full ? size : 0);
 	release_all(&crowd, by_chance);
@@ -244,15 +244,17 @@ static void evict_many(uint32_t size, bool pool_full, bool by_chance)
 		assert_int_equal(crowd.evictions, i + 1);
 		rank[i] = 100.0 * rank_of(&crowd, crowd.evicted) / size;
 		before = kolk__load_relaxed(&crowd.engine->visits) - before;
-		most = before > most ? before : most;
+		first = i == 0 ? before : first; /* it knows no candidate */
+		most = i > 0 && before > most ? before : most;
 		release(&crowd, at);
 	}
 	qsort(rank, EVICTIONS, sizeof rank[0], by_value);
 	print_message("%u idle, %s full, released %s: rank p50 %.2f %%, p99 %.2f %%, most %.2f %%; "
-		      "visits <= %llu\n", size, pool_full ? "pool" : "engine",
+		      "visits %llu, then <= %llu\n", size, pool_full ? "pool" : "engine",
 		      by_chance ? "by chance" : "in the order of opening", rank[EVICTIONS / 2],
-		      rank[EVICTIONS * 99 / 100], rank[EVICTIONS - 1], (unsigned long long)most);
-	assert_true(most <= KOLK__SEARCH_SLICE);
+		      rank[EVICTIONS * 99 / 100], rank[EVICTIONS - 1], (unsigned long long)first,
+		      (unsigned long long)most);
+	assert_true(first <= KOLK__SEARCH_SLICE && most <= KOLK__SEARCH_FEW);
 	assert_true(rank[EVICTIONS / 2] < 2.0 && rank[EVICTIONS * 99 / 100] < 5.0);
 	crowd_close(&crowd);
 }
@@ -269,6 +271,39 @@ static void an_eviction_visits_few_and_takes_one_of_the_oldest(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		evict_many(connections(), i & 1, i & 2);
+}
+
+/* All that the first search can have remembered is used once more: it is younger than the rest. */
+static void a_candidate_is_as_old_as_its_last_use(void **state)
+{
+	enum { SIZE = 200, USED = 150 };
+	struct kolk_lease lease;
+	struct crowd crowd;
+	bool unused = false;
+
+	(void)state;
+	crowd_open(&crowd, SIZE, 0);
+	release_all(&crowd, false);
+	crowd.key[SIZE] = key_open(&crowd);
+	take(&crowd, crowd.key[SIZE], &lease);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	assert_true(crowd.engine->candidate_count > 0);
+	for (uint32_t i = 0; i < USED; i++) {
+		if (crowd.number[i] == crowd.evicted)
+			continue;
+		take(&crowd, crowd.key[i], &crowd.lease[i]);
+		assert_int_equal(number_of(&crowd.lease[i]), crowd.number[i]);
+		release(&crowd, i);
+	}
+	assert_int_equal(crowd.evictions, 1);
+	now_ns += 10 * KOLK_S_NS;
+	crowd.key[SIZE + 1] = key_open(&crowd);
+	take(&crowd, crowd.key[SIZE + 1], &crowd.lease[SIZE + 1]);
+	assert_int_equal(crowd.evictions, 2);
+	for (uint32_t i = USED; i < SIZE; i++)
+		unused = unused || crowd.number[i] == crowd.evicted;
+	assert_true(unused);
+	crowd_close(&crowd);
 }
 
 /* ---- what is not in a slice */
@@ -392,6 +427,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_only_idle_one_is_found_by_maintenance),
 	cmocka_unit_test(maintenance_searches_for_each_key),
 	cmocka_unit_test(a_rare_victim_is_known_to_callers),
+	cmocka_unit_test(a_candidate_is_as_old_as_its_last_use),
 	cmocka_unit_test(an_eviction_visits_few_and_takes_one_of_the_oldest),
 };
 
