@@ -206,8 +206,8 @@ bool kolk__search_is_complete(const struct kolk__search *search)
 	return search->visits >= search->population || search->visits >= SEARCH_MAX;
 }
 
-/* Candidates are of no slice. They come in the order of what is remembered, and since then a time can
- * only have become later: one that is not idle for longer than what is found is not visited. */
+/* Candidates are of no slice. They come in the order of what is remembered, and since then a time
+ * can only have become later: one that is not idle for longer than what is found is not visited. */
 static void visit_candidates(struct kolk__search *search)
 {
 	for (uint32_t i = 0; i < search->hint_count; i++) {
