@@ -46,14 +46,6 @@ static void arm(struct kolk_engine *engine, struct kolk__heap *heap, struct kolk
 		kolk__maintain_kick(engine);
 }
 
-static void disarm(struct kolk_engine *engine, struct kolk__heap *heap, struct kolk__timer *timer)
-{
-	kolk__take_lock(engine, &engine->maintain.lock);
-	if (kolk__timer_is_armed(timer))
-		kolk__heap_remove(heap, timer);
-	kolk__give_lock(engine, &engine->maintain.lock);
-}
-
 void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns)
 {
 	arm(engine, &engine->maintain.alarms, &alarm->timer, due_ns);
@@ -61,17 +53,15 @@ void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint
 
 void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm)
 {
-	disarm(engine, &engine->maintain.alarms, &alarm->timer);
+	kolk__take_lock(engine, &engine->maintain.lock);
+	if (kolk__timer_is_armed(&alarm->timer))
+		kolk__heap_remove(&engine->maintain.alarms, &alarm->timer);
+	kolk__give_lock(engine, &engine->maintain.lock);
 }
 
 void kolk__conn_alarm_arm(struct kolk_engine *engine, struct kolk__conn *conn, uint64_t due_ns)
 {
 	arm(engine, &engine->maintain.conns, &conn->alarm, due_ns);
-}
-
-void kolk__conn_alarm_disarm(struct kolk_engine *engine, struct kolk__conn *conn)
-{
-	disarm(engine, &engine->maintain.conns, &conn->alarm);
 }
 
 struct kolk__timer *kolk__alarm_next(const struct kolk_engine *engine)

@@ -26,9 +26,9 @@ void kolk__maintain_by(struct kolk_engine *engine, uint64_t due_ns);
 /* Arm for due_ns at the latest: an armed alarm is only moved forward. */
 void kolk__alarm_arm(struct kolk_engine *engine, struct kolk__alarm *alarm, uint64_t due_ns);
 void kolk__alarm_disarm(struct kolk_engine *engine, struct kolk__alarm *alarm);
-/* The same of a connection. There are many: what fires is known (maintain.c). */
+/* The same of a connection. There are many: what fires is known (maintain.c), and none is disarmed
+ * when its connection closes. It fires once for what is there then, another one or nothing. */
 void kolk__conn_alarm_arm(struct kolk_engine *engine, struct kolk__conn *conn, uint64_t due_ns);
-void kolk__conn_alarm_disarm(struct kolk_engine *engine, struct kolk__conn *conn);
 /* The next of both kinds; NULL = none is armed. Under maintain.lock. */
 struct kolk__timer *kolk__alarm_next(const struct kolk_engine *engine);
 

@@ -32,7 +32,6 @@ void kolk__on_closed(void *connection)
 	KOLK__IN_TURN(kolk__home(conn));
 	KOLK__STATE(conn, KOLK__IS_CLOSING);
 	KOLK__NO_LOCK();
-	kolk__conn_alarm_disarm(engine, conn);
 	if (!conn->abandoned)
 		kolk__probation_ended(conn, now_ns);
 	if (!conn->abandoned && kolk__event_wanted(engine, KOLK_EVENT_DESTROYED))

@@ -43,6 +43,46 @@ static void what_is_pinged_counts(void **state)
 	kolk_key_close(key);
 }
 
+/* The alarm of one that closed stays, fires for the next one there, and is armed for that one's
+ * time. */
+static void an_alarm_outlives_its_connection(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_lease lease;
+	struct kolk__conn *conn;
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+	uint64_t due_ns;
+
+	o.name = "again";
+	o.address = "192.0.2.3:7";
+	o.idle_min = KOLK_NONE;
+	o.idle_timeout_ns = IDLE_NS;
+	o.lease_overdue_ns = o.ping_interval_ns = o.lifetime_ns = KOLK_FOREVER;
+	pool = pool_of(fix, &o);
+	key = key_of(pool, "t");
+	assert_int_equal(take(fix, key, &lease), KOLK_OK);
+	conn = lease.connection;
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	fixture_run(fix, IDLE_NS / 2);
+	assert_true(kolk__evict(conn, KOLK_REASON_LIFETIME));
+	fixture_run(fix, 100 * KOLK_MS_NS);
+	assert_int_equal(kolk__conn_state(conn), KOLK__FREE);
+	assert_true(kolk__timer_is_armed(&conn->alarm));
+	due_ns = conn->alarm.due_ns;
+	assert_int_equal(take(fix, key, &lease), KOLK_OK);
+	assert_ptr_equal(lease.connection, conn);
+	assert_int_equal(kolk_release(&lease), KOLK_OK);
+	fixture_run(fix, IDLE_NS * 3 / 4);
+	assert_int_equal(kolk__conn_state(conn), KOLK__IDLE);
+	assert_true(conn->alarm.due_ns > due_ns && due_ns < kolk__sim_now(fix->sim));
+	fixture_run(fix, IDLE_NS / 2);
+	assert_int_equal(kolk__conn_state(conn), KOLK__FREE);
+	assert_int_equal(stats_of(pool).destroyed[KOLK_REASON_IDLE_TIMEOUT], 1);
+	kolk_key_close(key);
+}
+
 /* ---- leases that last */
 
 #define OVERDUE_NS (20 * KOLK_S_NS)
@@ -202,6 +242,7 @@ static void a_lease_ends_while_its_alarm_is_put_off(void **state)
 
 static const struct CMUnitTest tests[] = {
 	T(what_is_pinged_counts),
+	T(an_alarm_outlives_its_connection),
 	T(a_lease_that_lasts_rarely_fires),
 	T(a_lease_that_is_never_overdue_rarely_fires),
 	T(a_lease_without_io_fires_by_the_idle_time),
