@@ -315,7 +315,7 @@ char *h1_line_end(char *line)
 	return end > line && end[-1] == '\r' ? end - 1 : NULL;
 }
 
-enum { LINES_STEP = 16, LINES_SPARE = 2 }; /* bytes at a time; those behind them that are looked at */
+enum { LINES_STEP = 16, LINES_SPARE = 2 }; /* bytes at a time, and those seen behind them */
 
 /* Of the first LF of "\n\r\n" in a step: which byte it is; LINES_STEP = there is none. */
 static size_t find_in_step(const char *text)

@@ -46,8 +46,8 @@ bool h1_chunk_extensions(const char *text, size_t size);
 
 /* The end of a line that was gathered: its CR; NULL = its LF has none. */
 char *h1_line_end(char *line);
-/* The bytes of lines up to and with the first empty one; 0 = it is not there, or they are so few that
- * looking at each by itself is as good. */
+/* The bytes of lines up to and with the first empty one; 0 = it is not there, or they are so few
+ * that looking at each by itself is as good. */
 size_t h1_lines_size(const char *text, size_t size);
 
 /* Whether it is a token (RFC 9110, section 5.6.2) of 1 byte or more. */

@@ -140,8 +140,8 @@ static enum kolk_err whole_lines(const char *text, size_t size, size_t *taken)
 	return KOLK_PENDING;
 }
 
-/* Whole lines are looked at where they lie, and copied at once. Where the last one is there, what is
- * in a line is looked at by who splits it. */
+/* Whole lines are looked at where they lie, and copied at once. Where the last one is there, what
+ * is in a line is looked at when it is split. */
 static enum kolk_err gather_lines(struct h1_message *message, const uint8_t **data, size_t *size)
 {
 	const char *text = (const char *)*data;

@@ -82,6 +82,12 @@ static void mark_all(const struct message *message)
 		message->marks[i] |= KOLK_HTTP_MARK_HOP_BY_HOP;
 }
 
+/* Mostly it was made lower-case before. */
+static bool is_connection(const char *name)
+{
+	return strcmp(name, "connection") == 0 || kolk__word_equal(name, "connection");
+}
+
 /* What the Connection fields name, but for what is marked by its own name, as Keep-Alive. More
  * names than any honest message has cost no more: then all is marked. */
 static void mark_named(const struct message *message)
@@ -93,7 +99,7 @@ static void mark_named(const struct message *message)
 		size_t size;
 
 		if (!(message->marks[i] & KOLK_HTTP_MARK_HOP_BY_HOP) ||
-		    !kolk__word_equal(message->fields[i].name, "connection"))
+		    !is_connection(message->fields[i].name))
 			continue;
 		while ((member = h1_next_member(&list, &size)) != NULL) {
 			if (++names > NAMES_MAX) {
