@@ -75,7 +75,8 @@ bool kolk__waits_for_leases(const struct kolk_key *key)
 {
 	KOLK__HELD(&key->lock);
 	return kolk__own(&key->dialing) == 0 && kolk__load_relaxed(&key->pinging) == 0 &&
-	       kolk__at_limit(key);
+	       (kolk__at_limit(key) ||
+		kolk__health_refuses(kolk__own(&key->pool), kolk__now(key->engine)));
 }
 
 /* With a reference: it can be changed at any time (kolk_pool_update). */

@@ -23,8 +23,8 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns);
 /* dial.c */
 /* Begin what dials the key wants and may. Under key.lock. */
 void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects);
-/* Its waiters wait for leases to end: a limit is reached, and nothing is dialled or pinged for
- * them. Under key.lock. */
+/* Its waiters wait for leases to end: a limit is reached or the circuit is open, and nothing is
+ * dialled or pinged for them. Under key.lock. */
 bool kolk__waits_for_leases(const struct kolk_key *key);
 /* Give up the dials of refusing keys that are at home on this loop. Loop thread. */
 void kolk__dial_sweep(struct kolk_loop *shard);
