@@ -139,6 +139,9 @@ static int take(int letter, struct request *request, struct client_options *clie
 			       ? 0
 			       : wrong("--grace ", optarg,
 				       " is no duration; it is like 10s or 1m");
+	case '?': /* getopt has said which */
+		fprintf(stderr, "kolk-ctl --help lists the options\n");
+		return USAGE;
 	default:
 		return bit_of(letter) != 0 ? 0 : USAGE;
 	}

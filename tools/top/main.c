@@ -157,7 +157,8 @@ static int take(int letter, struct top *top, struct client_options *client, bool
 		return usage(stdout, DONE);
 	case 'v':
 		return puts("kolk-top " KOLK_VERSION) < 0;
-	default:
+	default: /* getopt has said which */
+		fprintf(stderr, "kolk-top --help lists the options\n");
 		return USAGE;
 	}
 }
