@@ -49,7 +49,7 @@ struct kolk_driver {
 	 * an error closes the connection. */
 	enum kolk_err (*feed)(void *user, void *session, struct kolk_exchange *exchange,
 			      const void *data, size_t size);
-	/* Bytes came while nobody had the connection (a push message, a SETTINGS frame). KOLK_OK =
+	/* Bytes came while no lease had the connection (a push message, a SETTINGS frame). KOLK_OK =
 	 * it stays, also when the bytes are only part of a message; kolk_exchange_send may
 	 * answer. An error closes. NULL = any such byte closes (KOLK_REASON_PEER_DATA). */
 	enum kolk_err (*heard)(void *user, void *session, struct kolk_exchange *exchange,

@@ -48,7 +48,7 @@ struct kolk_engine_options {
 	                           * next that comes back; 0 = 1 s; KOLK_AT_ONCE, KOLK_FOREVER =
 	                           * never */
 	uint64_t seed;            /* of jitter; 0 = from the system, as the secret of hashes always */
-	kolk_event_fn *on_event;  /* NULL = nobody listens */
+	kolk_event_fn *on_event;  /* NULL = no events */
 	void *event_user;
 	kolk_log_fn *on_log;      /* NULL = silence */
 	void *log_user;

@@ -105,7 +105,7 @@ enum kolk_err {
 	X(ABANDONED,     1, OK,         "released with an operation in flight") \
 	X(PEER_CLOSED,   0, E_CLOSED,   "the peer closed it") \
 	X(PEER_RESET,    1, E_RESET,    "the peer reset it") \
-	X(PEER_DATA,     1, E_PROTOCOL, "the peer sent bytes that nobody asked for") \
+	X(PEER_DATA,     1, E_PROTOCOL, "the peer sent unsolicited bytes") \
 	X(PING_FAILED,   1, E_CLOSED,   "the health ping failed") \
 	X(PING_TIMEOUT,  1, E_TIMEOUT,  "the health ping was not answered in time") \
 	X(DIAL_FAILED,   1, OK,         "the dial failed") \

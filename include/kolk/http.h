@@ -59,7 +59,7 @@ struct kolk_http_driver_options {
 	const char *ping_target;     /* NULL = "*" for OPTIONS, "/" for HEAD */
 	const char *ping_authority;  /* its Host; NULL = "localhost" */
 
-	uint64_t drain_bytes_max;    /* HTTP/1.1: what is left of an answer that nobody wants is
+	uint64_t drain_bytes_max;    /* HTTP/1.1: what is left of an answer that is not wanted is
 	                              * read away, and the connection kept, if it is announced
 	                              * as no more than this; 0 = 65536; KOLK_AT_ONCE = never:
 	                              * close. What is chunked, and the rest, is bounded by the

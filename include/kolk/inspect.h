@@ -81,7 +81,7 @@ struct kolk_key_info {
 	uint32_t rotated;        /* 1 = another credential took its place */
 	uint32_t failures;       /* dials that failed since one worked */
 	enum kolk_err last_err;  /* of the last failed dial; KOLK_OK = none */
-	uint64_t oldest_wait_ns; /* how long the first waiter waits; 0 = nobody does */
+	uint64_t oldest_wait_ns; /* how long the first waiter waits; 0 = there is none */
 	uint64_t wait_ns;        /* see kolk_key_wait_ns */
 	uint64_t acquired;       /* leases so far */
 	uint32_t auth_hash;      /* 0 unless has_credential */

@@ -21,8 +21,8 @@ struct kolk_key_options {
 	const char *session;      /* for connections of one session only; NULL = none; <= 255 */
 	/* 1 = this credential replaces all others of the tenant and session in this pool: their
 	 * keys end waiters and refuse callers with E_ROTATED, and their connections drain. A
-	 * key that was replaced serves again when it is opened again. The pool's own key is nobody's
-	 * and stays. Not with KOLK_ISOLATION_SHARED. */
+	 * key that was replaced serves again when it is opened again. The pool's own key has no
+	 * tenant, and stays. Not with KOLK_ISOLATION_SHARED. */
 	uint32_t replaces;
 	uint32_t reserved;        /* zero */
 	struct kolk_failure *failure; /* NULL, or filled when open fails; borrowed */
@@ -31,8 +31,8 @@ struct kolk_key_options {
 KOLK_BEGIN
 
 /* Open the key, made on first use. Takes a lock: keep the handle, do not open per request.
- * Errors: E_OPTIONS, E_MEMORY, E_LIMIT (keys_max of engine or tenant, and no key that nobody
- * holds made room in time: it may succeed a moment later), E_DRAINING, E_FORKED. */
+ * Errors: E_OPTIONS, E_MEMORY, E_LIMIT (keys_max of engine or tenant, and no key without a
+ * handle made room in time: it may succeed a moment later), E_DRAINING, E_FORKED. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_key_open(struct kolk_pool *pool,
 						     const struct kolk_key_options *options,
 						     struct kolk_key **key);

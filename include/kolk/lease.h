@@ -94,7 +94,7 @@ kolk_acquire_as_async(struct kolk_loop *loop, struct kolk_pool *pool,
  * is not pending. */
 KOLK_API enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire);
 
-/* Does a pending acquire wait until somebody's lease ends? Yes: a limit on connections is reached or
+/* Does a pending acquire wait until another's lease ends? Yes: a limit on connections is reached or
  * the circuit is open, and no dial and no ping of its key is under way that could serve it. No: there
  * is one, or soon will be, or its result is there already and the callback is about to run. From the
  * loop's own thread, O(1), a lock. For who serves many callers with one acquire (a protocol with many
@@ -121,7 +121,7 @@ KOLK_API enum kolk_err kolk_discard_for(struct kolk_lease *lease, enum kolk_reas
  * Errors: E_LEASE_FOREIGN, and those of kolk_release. */
 KOLK_API enum kolk_err kolk_engine_release(struct kolk_engine *engine, struct kolk_lease *lease);
 
-/* Mark the lease with its owner, for the leak watch; 0 = nobody. Errors: E_LEASE_STALE. */
+/* Mark the lease with its owner, for the leak watch; 0 = no owner. Errors: E_LEASE_STALE. */
 KOLK_API enum kolk_err kolk_lease_tag(const struct kolk_lease *lease, uint64_t tag);
 
 /* Keep this lease for a stateful session: until it is released the leak watch does not report it,
@@ -159,7 +159,7 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_lease_tcp(const struct kolk_lease *l
 						      uint64_t *rtt_ns, uint64_t *resent);
 
 /* Run a function on the driver's memory of the leased connection and return what it returns. The
- * lease is inside an operation meanwhile: nobody closes the connection under it. driver says whose
+ * lease is inside an operation meanwhile: the connection is not closed under it. driver says whose
  * memory the caller expects. The function must not call back into kolk. From any thread that may
  * use the lease; while asynchronous operations are in flight, from their loop's. Errors:
  * E_LEASE_STALE, E_LEASE_BUSY, E_REVOKED, E_UNSUPPORTED (another driver's pool). */

@@ -159,7 +159,7 @@ KOLK_BEGIN
  * no loop. *listener is set only on KOLK_OK. Errors: E_OPTIONS (failure->field names it: "address"
  * also when it is none of this machine, or in no directory), E_IN_USE (the address is taken),
  * E_FILES, E_IO, E_MEMORY, E_TLS (a file of tls, which failure->field names), E_FORKED; with
- * failure->os_error or tls_error. A Unix socket's file that nobody listens at is replaced, and
+ * failure->os_error or tls_error. A Unix socket's file that no process listens at is replaced, and
  * removed at the end; one that another listens at is E_IN_USE; what is no socket is never removed.
  */
 KOLK_API KOLK_MUST_CHECK enum kolk_err

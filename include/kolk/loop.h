@@ -68,7 +68,7 @@ KOLK_API uint64_t kolk_loop_now(struct kolk_loop *loop);
 /* The loop that the calling thread runs, or NULL. */
 KOLK_API struct kolk_loop *kolk_loop_current(void);
 /* Whether the calling thread is the loop's: the one that runs or steps it, also between two steps
- * (where kolk_loop_current says NULL). A loop that nobody stepped yet becomes its own. */
+ * (where kolk_loop_current says NULL). A loop that no thread stepped yet becomes its own. */
 KOLK_API bool kolk_loop_is_mine(struct kolk_loop *loop);
 /* Whether the loop is active (kolk_engine_loops_set). Any thread. */
 KOLK_API bool kolk_loop_is_active(const struct kolk_loop *loop);

@@ -160,7 +160,7 @@ struct kolk_mcp_client_options {
 	/* Whose it is: tenant, credential, session (at most 255 bytes each of tenant and session).
 	 * credential is whom the token belongs to, not the token: a token that was refreshed must
 	 * find the same sessions. session is required with isolation session, unless the client
-	 * has a session of its own (BOUND, VIRGIN). NULL = nobody in particular. */
+	 * has a session of its own (BOUND, VIRGIN). NULL = no tenant. */
 	const struct kolk_key_options *who;
 	/* For `initialize`; NULL = the upstream's. */
 	const char *protocol_version;
@@ -371,8 +371,8 @@ KOLK_API size_t kolk_mcp_decode(struct kolk_mcp_part string, char *text);
 
 /* ---- on a loop */
 
-/* Open a client on a loop, from any thread. options NULL = nobody in particular, the upstream's
- * profile. Makes nothing yet. Takes locks: keep it for the requests of a caller. Errors: E_OPTIONS,
+/* Open a client on a loop, from any thread. options NULL = no tenant, the upstream's profile.
+ * Makes nothing yet. Takes locks: keep it for the requests of a caller. Errors: E_OPTIONS,
  * E_MEMORY, and those of kolk_key_open. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_mcp_client_open(struct kolk_mcp *mcp, struct kolk_loop *loop,

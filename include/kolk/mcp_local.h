@@ -55,7 +55,7 @@ kolk_mcp_local_open(struct kolk_engine *engine, const struct kolk_mcp_server *se
 /* What open has set. */
 KOLK_API void *kolk_mcp_local_user(const struct kolk_mcp_local *session);
 
-/* Whose session it is: kolk_key_options.tenant of its clients; "" = nobody's in particular, or it
+/* Whose session it is: kolk_key_options.tenant of its clients; "" = it has none, or it
  * is shared by tenants (KOLK_MCP_ISOLATION_SHARED). In `open`, and as long as the session lasts. */
 KOLK_API const char *kolk_mcp_local_tenant(const struct kolk_mcp_local *session);
 

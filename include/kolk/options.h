@@ -67,7 +67,7 @@ struct kolk_option {
 struct kolk_option_bound {
 	const char *field;
 	uint32_t at_least;       /* 1; 0 = at most */
-	const char *other;       /* its own default gives way to nobody, or comes before in bounds */
+	const char *other;       /* its own default gives way to none, or comes before in bounds */
 };
 
 struct kolk_option_table {

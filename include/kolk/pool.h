@@ -50,7 +50,7 @@ struct kolk_tls_options {
 /* Who may share a connection. A credential always tells keys apart. */
 enum kolk_isolation {
 	KOLK_ISOLATION_TENANT = 0, /* one tenant's keys, and of these one session's */
-	KOLK_ISOLATION_SHARED,     /* whoever shows the same credential, or none: tenant and
+	KOLK_ISOLATION_SHARED,     /* all that show the same credential, or none: tenant and
 	                            * session are not looked at, nor counted against a tenant */
 	KOLK_ISOLATION_SESSION     /* one session of one tenant: a key must name its session */
 };
@@ -86,7 +86,7 @@ struct kolk_pool_options {
 	uint32_t pool_connections_max; /* all keys of the pool; 0 = KOLK_UNLIMITED */
 	uint32_t idle_min;         /* per key, kept ready once it is warmed or used; 0 = 2, or as
 	                            * many as the limits above allow; KOLK_NONE */
-	uint32_t waiters_max;      /* per key; 0 = 1000; KOLK_NONE = nobody waits */
+	uint32_t waiters_max;      /* per key; 0 = 1000; KOLK_NONE = no caller waits */
 	uint32_t dials_max;        /* in flight per pool; 0 = 4 */
 	uint32_t uses_max;         /* leases per connection; 0 = KOLK_UNLIMITED */
 

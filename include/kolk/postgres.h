@@ -17,7 +17,7 @@
 #include <kolk/lease.h>
 #include <kolk/pool.h>
 
-/* When a connection that comes back gets DISCARD ALL, on its loop: nobody waits for it. What a
+/* When a connection that comes back gets DISCARD ALL, on its loop: no caller waits for it. What a
  * statement does to its session cannot be seen from outside (SELECT may call pg_advisory_lock or
  * set_config), so one that was not declared KOLK_POSTGRES_HARMLESS makes it dirty. In every case
  * an open transaction is rolled back, COPY is ended and what is owed is read, within the pool's
@@ -60,7 +60,7 @@ struct kolk_postgres_options {
 	/* More start-up parameters: name, value, name, value, NULL ("search_path", "app",
 	 * "statement_timeout", "5s"); NULL = none. DISCARD ALL comes back to them. */
 	const char *const *parameters;
-	kolk_postgres_notice_fn *notice; /* NULL = nobody listens */
+	kolk_postgres_notice_fn *notice; /* NULL = notices are dropped */
 	void *notice_user;
 
 	uint32_t tls_direct;     /* 1 = TLS from the first byte (PostgreSQL 17), with the ALPN
@@ -262,7 +262,7 @@ KOLK_API enum kolk_err kolk_postgres_parameter(const struct kolk_lease *lease, c
 					       char *text, size_t capacity);
 
 /* kolk_release, and where answers are owed the server is asked first to cancel what it runs: on
- * a loop, nobody waits. The connection is leased to nobody else until the server closed the
+ * a loop, no caller waits. The connection is not leased again until the server closed the
  * connection that carried the request, which is its proof that no later statement can be hit,
  * and answered once more after that. Errors: as kolk_release. */
 KOLK_API enum kolk_err kolk_postgres_release(struct kolk_lease *lease);

@@ -31,7 +31,7 @@ enum kolk_redis_type {
 	KOLK_REDIS_BOOL,     /* integer 0 or 1 */
 	KOLK_REDIS_MAP,      /* elements: key, value, key, value ... */
 	KOLK_REDIS_SET,      /* elements */
-	KOLK_REDIS_PUSH,     /* elements; nobody asked for it */
+	KOLK_REDIS_PUSH,     /* elements; unsolicited */
 	KOLK_REDIS_BIGNUM,   /* text: digits */
 	KOLK_REDIS_VERBATIM  /* text: after its format "txt:" or "mkd:" */
 };

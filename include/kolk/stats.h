@@ -47,14 +47,14 @@ struct kolk_stats {
 	                            * keys that could not be opened for a limit or a drain */
 	uint64_t cancelled;
 	uint64_t handed_over;      /* releases given straight to a waiter */
-	uint64_t overtakes;        /* newcomers served before somebody who waited */
-	uint64_t overtaken_max_ns; /* longest wait of somebody at the moment of being overtaken */
+	uint64_t overtakes;        /* newcomers served before a caller that waited */
+	uint64_t overtaken_max_ns; /* longest wait of a caller as it was overtaken */
 	uint64_t stale_discarded;  /* idle connections found dead: peer closed, reset, data */
 	uint64_t pings_ok, pings_failed; /* failed: not those whose peer ended the connection */
 	uint64_t mends_ok, mends_failed; /* connections made neutral after a lease, or not */
 	uint64_t overdue;          /* leases reported by the leak watch */
 	uint64_t misuse;           /* stale, foreign, busy leases: engine only */
-	uint64_t unread_bytes;     /* a gauge: arrived on streams and taken by nobody yet; at most
+	uint64_t unread_bytes;     /* a gauge: arrived on streams and not received yet; at most
 	                            * 128 KiB and a receive per connection: engine only */
 	uint64_t destroyed[32];    /* by enum kolk_reason */
 

@@ -3,14 +3,14 @@
  * kolk/tenant.h - who connections belong to: limits, weight, rotation.
  *
  * A tenant is known by its name as long as it has a key or limits of its own. Keys without a
- * tenant (kolk_pool_key) and those of pools with KOLK_ISOLATION_SHARED are nobody's: limits of
- * key, pool and engine hold for them, and fairness counts them as one tenant of weight 1.
+ * tenant (kolk_pool_key) and those of pools with KOLK_ISOLATION_SHARED have no tenant: limits
+ * of key, pool and engine hold for them, and fairness counts them as one tenant of weight 1.
  *
  * Fairness. When the engine's limit is full, shares are max-min fair by weight: the next permit
  * goes to the tenant that waits and has the fewest connections per weight. At a pool's own limit
- * it goes to who waits for the longest time. At both, who has more connections per weight than
- * somebody who waits gives one back as its leases end. Capacity that others do not use is lent to
- * who can use it. Guide: docs/tenants.md.
+ * it goes to the one that waits for the longest time. At both, a tenant with more connections per
+ * weight than one that waits gives one back as its leases end. Capacity that others do not use is
+ * lent to those that can use it. Guide: docs/tenants.md.
  * Threads: any.
  */
 #ifndef KOLK_TENANT_H
@@ -41,8 +41,8 @@ kolk_tenant_limits_set(struct kolk_engine *engine, const char *tenant,
 KOLK_API size_t kolk_tenant_rotate(struct kolk_engine *engine, const char *tenant);
 
 /* Dial every open key of the tenant up to idle_min, as kolk_pool_warm does. Blocks, but for
- * deadline_ns 0; not on a loop. No pool may be closed meanwhile. Errors: E_NOT_FOUND (nobody of
- * this name has a key), and those of kolk_pool_warm. */
+ * deadline_ns 0; not on a loop. No pool may be closed meanwhile. Errors: E_NOT_FOUND (no tenant
+ * of this name has a key), and those of kolk_pool_warm. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_tenant_warm(struct kolk_engine *engine,
 							const char *tenant, uint64_t deadline_ns);
 

@@ -32,7 +32,7 @@ typedef char *kolk_admin_text_fn(void *user);
 struct kolk_admin_options {
 	uint32_t size;        /* sizeof; set by KOLK_INIT */
 	uint32_t token_size;  /* bytes */
-	/* "unix:/path" (made with mode 0600; a socket file that nobody answers on is replaced)
+	/* "unix:/path" (made with mode 0600; a socket file without a listener is replaced)
 	 * or "ip:port", "[ip]:port" (port 0 = the system's choice). Required. */
 	const char *listen;
 	/* Who shows it as "Authorization: Bearer TOKEN" may do everything. Required on TCP, at
@@ -70,7 +70,7 @@ struct kolk_admin_options {
 KOLK_BEGIN
 
 /* Open the server; the engine must outlive it. Errors: E_OPTIONS (failure->field), E_IN_USE
- * (somebody answers there already), E_IO (failure->os_error), E_MEMORY. */
+ * (another process listens there), E_IO (failure->os_error), E_MEMORY. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_admin_open(struct kolk_engine *engine,
 						       const struct kolk_admin_options *options,
 						       struct kolk_admin **admin);

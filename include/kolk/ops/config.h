@@ -120,8 +120,8 @@ struct kolk_config_source {
 KOLK_API enum kolk_err kolk_config_reload(void *source, char *text, size_t capacity);
 
 /* Free the pools that are closed: those that an earlier reload removed, not those that wait for
- * kolk_pool_resume. Call it when nobody
- * holds a handle to them any more; requests of admin servers are waited for. Returns how many
+ * kolk_pool_resume. Call it when no
+ * handle to them is held any more; requests of admin servers are waited for. Returns how many
  * were freed. Blocks; not on a loop. */
 KOLK_API size_t kolk_config_reap(struct kolk_engine *engine);
 

@@ -20,7 +20,7 @@
  *      submitter's: it may free them, or submit the operation again, there and then.
  *   3. done() may submit and cancel any operation (a stream that brings a piece: itself), and
  *      close descriptors, as everybody else on the thread.
- *   4. ring_cancel is for operations in flight, any number of times, and calls nobody. The result
+ *   4. ring_cancel is for operations in flight, any number of times, and calls nothing. The result
  *      is -ECANCELED, or what it was when the operation had ended already. No byte is lost: what
  *      a stream took out of the socket before comes as a piece first. An ACCEPT takes a connection
  *      out of the queue to deliver it there and then: none comes after a cancel or ring_close, and
@@ -32,7 +32,7 @@
  *      socket.
  *   6. What cannot be begun ends with an error, like everything else. Results are counts or
  *      -errno.
- *   7. ring_close calls nobody. What is in flight ends without a word, and its memory is free.
+ *   7. ring_close calls nothing. What is in flight ends without a word, and its memory is free.
  */
 #ifndef KOLK_SYS_H
 #define KOLK_SYS_H
@@ -217,14 +217,14 @@ struct kolk_sys {
 	/* What TCP knows: smoothed round trip, us, and segments sent again. 0 or -errno. */
 	int (*sock_info)(void *context, int fd, uint32_t *rtt_us, uint32_t *resent);
 	/* A socket that was made to speak first has nothing to say yet: its peer is told that it is
-	 * connected (until then a server may not see it, and nobody hears when that server ends). */
+	 * connected (until then a server may not see it, and its end is not heard of). */
 	void (*sock_acknowledge)(void *context, int fd);
 	void (*sock_shutdown)(void *context, int fd); /* both ways; ends operations of others */
 	void (*sock_close)(void *context, int fd); /* closes any descriptor */
 
 	/* Listening. sock_listen: such a socket, or -errno (-ESRCH: no such owner, -EINVAL: fd is no
 	 * listening stream socket). A Unix socket's file appears when it listens. It replaces
-	 * one that nobody listens at; other files stay. sock_unlink removes the file with that
+	 * one that no process listens at; other files stay. sock_unlink removes the file with that
 	 * number, before the socket is closed. sock_unlisten closes it here alone.
 	 * sock_share: of the sockets that listen at fd's address, the first count in the order of
 	 * sock_listen get what is dialled from now on; 0 or -errno. sock_name: of a socket's own end
