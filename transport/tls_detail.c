@@ -91,6 +91,11 @@ bool kolk__tls_is_certificate(int error)
 	       -module == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE;
 }
 
+static bool is_record_type(uint8_t type)
+{
+	return type >= MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC && type <= MBEDTLS_SSL_MSG_APPLICATION_DATA;
+}
+
 const char *kolk__tls_detail(const struct kolk__link *link)
 {
 	const mbedtls_ssl_context *ssl = &link->tls->ssl;
@@ -104,6 +109,8 @@ const char *kolk__tls_detail(const struct kolk__link *link)
 		return parse_text(error);
 	if (error == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE)
 		return "the client has no certificate";
+	if (error == MBEDTLS_ERR_SSL_INVALID_RECORD && !is_record_type(ssl->MBEDTLS_PRIVATE(in_hdr)[0]))
+		return "what the peer sent is no record of TLS: does it speak TLS?";
 	if (kolk__tls_is_too_long(error))
 		return "a handshake message of the peer is longer than mbedTLS can take";
 	return link->tls->alert_sent != 0 ? alert_text(link->tls->alert_sent, true) : NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/kit/mock.h"
 #include "tests/wire/wire.h"
 
 /* A pool to an origin with this certificate; tls.server_name and others as given. */
@@ -221,6 +222,38 @@ static void plain_server(void)
 	wire_close(&w);
 }
 
+static void refuse_plainly(struct kit_mock_conn *conn, void *user)
+{
+	char hello[512];
+
+	(void)user;
+	if (kit_mock_read_some(conn, hello, sizeof hello, 5000) > 0)
+		(void)kit_mock_say(conn, "HTTP/1.1 400 Bad Request\r\n\r\n");
+}
+
+/* As a server of HTTP answers TLS: the failure says what came. */
+static void plain_answer(void)
+{
+	const struct kit_mock_options m = { .play = refuse_plainly };
+	struct kit_mock *mock = kit_mock_open(&m);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_tls_options tls = KOLK_INIT(kolk_tls_options);
+	struct wire w = { 0 };
+
+	tls.ca_file = wire_certs.ca_path;
+	o.tls = &tls;
+	MUST(mock != NULL);
+	o.address = kit_mock_address(mock);
+	MUST(wire_engine(&w, NULL) && wire_pool(&w, &o));
+	CHECK_ERR(wire_request(w.key, "hello\n"), KOLK_E_TLS);
+	CHECK(kolk_key_failure(w.key, &failure));
+	CHECK(failure.detail != NULL &&
+	      strcmp(failure.detail, "what the peer sent is no record of TLS: does it speak TLS?") == 0);
+	wire_close(&w);
+	kit_mock_close(mock);
+}
+
 static enum kolk_err await_greeting(void *user, void *session, struct kolk_exchange *exchange)
 {
 	(void)user, (void)session, (void)exchange;
@@ -353,5 +386,6 @@ static const struct tap_test tests[] = {
 	{ "a stream that is cut", cut },
 	{ "a stream that ends with close_notify", close_notify_end },
 	{ "a server that speaks no TLS", plain_server },
+	{ "a server that answers TLS in plain text", plain_answer },
 };
 TAP_TESTS(tls, tests);
