@@ -71,6 +71,8 @@ const struct http1_case http1_cases[] = {
 	    "HTTP/1.0 200 OK\r\n" "Content-Length: 1\r\n\r\na"),
 	ROW("HTTP/1.0 with keep-alive", GET, KEEP, "a",
 	    "HTTP/1.0 200 OK\r\n" "Connection: Keep-Alive\r\nContent-Length: 1\r\n\r\na"),
+	ROW("HTTP/1.0 with keep-alive in lower case", GET, KEEP, "a",
+	    "HTTP/1.0 200 OK\r\n" "Connection: keep-alive\r\nContent-Length: 1\r\n\r\na"),
 	ROW("HTTP/1.0 with both", GET, LAST, "a",
 	    "HTTP/1.0 200 OK\r\n"
 	    "Connection: keep-alive\r\nConnection: close\r\nContent-Length: 1\r\n\r\na"),

@@ -82,6 +82,8 @@ const struct http1_request_case http1_requests[] = {
 	    "GET / HTTP/1.0\r\n\r\n"),
 	ROW("HTTP/1.0 with Host", LAST, "GET / a|",
 	    "GET / HTTP/1.0\r\nHost: a\r\n\r\n"),
+	ROW("HTTP/1.0 with keep-alive in lower case", KEEP, "GET / |",
+	    "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
 	ROW("HTTP/1.0 with keep-alive", KEEP, "GET / |",
 	    "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"),
 	ROW("HTTP/1.0 with both", LAST, "GET / |",

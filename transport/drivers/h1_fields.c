@@ -193,6 +193,10 @@ static void read_connection(const char *value, struct h1_framing *framing)
 {
 	struct part member;
 
+	if (strcmp(value, "keep-alive") == 0) { /* as most servers and clients say it, if at all */
+		framing->keep_alive = true;
+		return;
+	}
 	while (next_member(&value, &member)) {
 		framing->close |= part_is(member, "close");
 		framing->keep_alive |= part_is(member, "keep-alive");

@@ -101,6 +101,8 @@ static void mark_named(const struct message *message)
 		if (!(message->marks[i] & KOLK_HTTP_MARK_HOP_BY_HOP) ||
 		    !is_connection(message->fields[i].name))
 			continue;
+		if (strcmp(list, "keep-alive") == 0) /* it has its mark, and most say nothing else */
+			continue;
 		while ((member = h1_next_member(&list, &size)) != NULL) {
 			if (++names > NAMES_MAX) {
 				mark_all(message);
