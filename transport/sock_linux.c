@@ -181,8 +181,8 @@ int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result)
 }
 
 /* send and recv are cancellation points: the C library brackets each in two locked instructions,
- * for a call that never waits. Sanitizers look at them: at the memory, and at what threads tell each
- * other by sockets. */
+ * for a call that never waits. Sanitizers look at them: at the memory, and at what threads tell
+ * each other by sockets. */
 #if defined(SYS_sendto) && defined(SYS_recvfrom) && !defined(KOLK__TSAN) && \
 	!defined(__SANITIZE_ADDRESS__)
 static ssize_t send_now(int fd, const void *data, size_t size, int flags)
