@@ -297,7 +297,8 @@ struct chain {
 
 static void chain_next(struct chain *chain);
 
-static void chain_ended(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result)
+static void chain_ended(void *user, struct kolk_mcp_call *call,
+			const struct kolk_mcp_result *result)
 {
 	struct chain *chain = user;
 

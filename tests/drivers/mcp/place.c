@@ -382,12 +382,14 @@ void place_cancelled_pause(struct place *place, struct kolk_mcp_client *client)
 	place_tool(client, "echo", "{\"nonce\":\"on\"}");
 	place_on_loop(place->loop, tracked_start, &slow);
 	place_on_loop(place->loop, tracked_pause, &slow);
-	for (int i = 0; i < 2; i++) { /* what is being received may be the first one's answer */
+	for (int i = 0; i < 2; i++) {
 		others[i].client = client;
 		others[i].method = "tools/list";
 		place_on_loop(place->loop, tracked_start, &others[i]);
-		usleep(20000);
+		if (i == 0) /* its answer is what was being received */
+			tracked_wait(&others[0]);
 	}
+	usleep(20000);
 	assert_int_equal(kolk__load_acquire(&others[1].ends), 0);
 	place_on_loop(place->loop, tracked_cancel, &slow);
 	for (int i = 0; i < 2; i++) {
