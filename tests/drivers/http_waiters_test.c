@@ -79,8 +79,8 @@ static void start_first(struct kolk_call *post, void *user)
 	start_now(&three->second);
 }
 
-/* The only dial fails, and the circuit opens while another client's request waits: what comes behind
- * that one is refused as all others are, and does not wait for its dial after the back-off. */
+/* The only dial fails, and the circuit opens while another client's request waits: what comes
+ * behind that one is refused as all others are, and does not wait for the end of the back-off. */
 static void requests_behind_one_that_waits_meet_the_circuit(void **state)
 {
 	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
