@@ -373,7 +373,7 @@ void place_calls_at_once(struct place *place, struct kolk_mcp_client *client, in
 	free(calls);
 }
 
-void place_cancelled_pause(struct place *place, struct kolk_mcp_client *client)
+void place_cancelled_pause(struct place *place, struct kolk_mcp_client *client, bool receiving)
 {
 	struct tracked slow = { .client = client, .method = "tools/call",
 				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":60000}}" };
@@ -386,7 +386,7 @@ void place_cancelled_pause(struct place *place, struct kolk_mcp_client *client)
 		others[i].client = client;
 		others[i].method = "tools/list";
 		place_on_loop(place->loop, tracked_start, &others[i]);
-		if (i == 0) /* its answer is what was being received */
+		if (i == 0 && receiving)
 			tracked_wait(&others[0]);
 	}
 	usleep(20000);

@@ -110,7 +110,7 @@ static void a_cancelled_pause_frees_the_others(void **state)
 	(void)state;
 	place_open_children(&place, &options, NULL);
 	client = place_client(&place, "alice", NULL);
-	place_cancelled_pause(&place, client);
+	place_cancelled_pause(&place, client, true);
 	place_client_close(&place, client);
 	place_close_children(&place);
 }

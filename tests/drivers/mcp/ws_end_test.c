@@ -47,7 +47,7 @@ static void a_cancelled_pause_frees_the_others(void **state)
 	if (!ws_place_open(&place, &server, &options))
 		return;
 	client = place_client(&place, "alice", NULL);
-	place_cancelled_pause(&place, client);
+	place_cancelled_pause(&place, client, false);
 	place_client_close(&place, client);
 	ws_place_close(&place, &server);
 }
