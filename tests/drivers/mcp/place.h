@@ -84,7 +84,7 @@ void tracked_resume(void *tracked);
 void tracked_wait(struct tracked *tracked);
 
 /* Calls of one session, whatever carries it: so many at once, each with its own progress and answer; one
- * that wants no messages and is cancelled, and others behind it: `receiving`, the carrier receives while
+ * that wants no messages and is cancelled, and others behind it: `receiving`, it receives while
  * it is paused, so the first one's answer comes, but no more. */
 void place_calls_at_once(struct place *place, struct kolk_mcp_client *client, int count);
 void place_cancelled_pause(struct place *place, struct kolk_mcp_client *client, bool receiving);
