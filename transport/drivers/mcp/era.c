@@ -116,8 +116,9 @@ static void probe_done(struct kolk_mcp *mcp, enum kolk_mcp_era era, enum kolk_er
 	kolk__store_relaxed(&mcp->era_word, kolk_in_ns(MCP_ERA_NS) << 2 | (uint64_t)era);
 	mcp->era_err = err;
 	mcp->era_status = status;
-	/* Without clients none waits, and the loops' parts may be about to be freed. */
-	for (uint32_t i = 0; mcp->clients > 0 && i < mcp->loop_count; i++) {
+	/* Without clients none waits, and the loops' parts may be about to be freed; also while the end
+	 * of a session counts as a client. */
+	for (uint32_t i = 0; mcp->clients > 0 && !mcp->closed && i < mcp->loop_count; i++) {
 		struct mcp_loop *loop = &mcp->loops[i];
 
 		if (!loop->wants_era || loop->era_posted)

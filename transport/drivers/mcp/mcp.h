@@ -107,7 +107,7 @@ struct kolk_mcp {
 	uint32_t open;                   /* clients that are not closed */
 	uint32_t clients;                /* and those being closed, and sessions in no pool that end */
 	uint64_t next_client;
-	bool era_probing;                /* a probe is under way */
+	bool era_probing, closed;        /* a probe is under way; no call waits any more */
 	enum kolk_err era_err;           /* of the last probe that found no era */
 	uint32_t era_status;
 	const struct mcp_identity *era_asker; /* whose token it showed; compared, not read */

@@ -227,6 +227,9 @@ enum kolk_err kolk_mcp_close(struct kolk_mcp *mcp, uint64_t deadline_ns)
 		err = kolk_pool_close(mcp->sessions, deadline_ns);
 	if (err != KOLK_OK)
 		return err;
+	(void)pthread_mutex_lock(&mcp->lock);
+	mcp->closed = true;
+	(void)pthread_mutex_unlock(&mcp->lock);
 	/* Makings that failed meanwhile; what is left of them ends with the HTTP clients. */
 	(void)wait_for_clients(mcp, deadline_ns);
 	mcp_free(mcp);
