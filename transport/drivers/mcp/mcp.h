@@ -228,13 +228,13 @@ struct kolk_mcp_call {
 	bool listen, notification, initialize, replayable, modern;
 	bool remade, reused, paused, answered; /* answered: by local.c's server */
 	bool says_modern, head_told;  /* in _meta: what only the modern era has; a listener's, by SSE */
-	bool heard, renewed;          /* a message for it came; it was sent with another token */
+	bool heard, renewed, resuming; /* a message came; another token was sent; resume_timer runs */
 	bool cancel_early, cancel_again; /* it may be read before the request; so it is sent again */
-	bool resuming;                /* resume_timer runs */
 	struct mcp_note *note;        /* the cancelling one, under way */
 	struct kolk_timer *resume_timer; /* resume.c; NULL = its stream never broke off */
 	char *last_event_id;          /* likewise: what follows it is asked for */
 	struct kolk__timer due;       /* in client.due, unless it is never due */
+	struct kolk__hash_node by_id; /* in pipe.by_id */
 	uint64_t id, deadline_ns, wait_until_ns; /* wait: for a session */
 	uint64_t sent_ns;             /* 0 = not, or its answer has begun */
 	struct mcp_outcome outcome;

@@ -199,9 +199,10 @@ void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 				       pipe->wire->encode(pipe, call->body, call->body_size);
 	if (err != KOLK_OK || call->notification) {
 		kolk__mcp_call_end_soon(call, err);
-	} else {
+	} else if (kolk__mcp_pipe_add(pipe, call)) {
 		call->on_wire = true;
-		kolk__mcp_pipe_add(pipe, call);
+	} else {
+		kolk__mcp_call_end_soon(call, KOLK_E_MEMORY);
 	}
 	kolk__mcp_pipe_receive(pipe);
 	kolk__mcp_pipe_send_next(pipe);
@@ -380,6 +381,7 @@ void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
 		(void)kolk_discard(&pipe->child);
 	while (pipe->first != NULL)
 		kolk__mcp_pipe_drop_first(pipe);
+	kolk__hash_free(&pipe->by_id, kolk_sys_linux());
 	free(pipe->line);
 	free(pipe->dropped);
 	free(pipe);

@@ -7,6 +7,7 @@
 #include <kolk/io.h>
 #include <kolk/lease.h>
 
+#include "core/base/hash_table.h"
 #include "transport/drivers/mcp/post.h"
 
 struct kolk_mcp_call;
@@ -63,7 +64,8 @@ struct mcp_pipe {
 	struct kolk_lease returned;
 	enum kolk_err broken;       /* nothing goes any more */
 	struct mcp_link calls;      /* struct kolk_mcp_call.link */
-	uint32_t paused;            /* of them: those that are; nothing is read meanwhile */
+	struct kolk__hash_table by_id; /* of them: those that expect an answer */
+	uint32_t paused, listening; /* of them: those that are; nothing is read while one is paused */
 	struct mcp_line *first, **last; /* to be sent */
 	size_t replies;             /* bytes of what answers the server among them */
 	bool replying;              /* what is queued is such */
@@ -98,8 +100,8 @@ void kolk__mcp_pipe_return(struct mcp_pipe *pipe, const struct kolk_lease *lease
 enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message);
 /* Send a call, and expect its answer. */
 void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call);
-/* It expects an answer; it expects none any more. */
-void kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call);
+/* It expects an answer, or listens (false = no memory; never of one that listens); no more. */
+bool kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call);
 void kolk__mcp_pipe_remove(struct kolk_mcp_call *call);
 /* What it is over is lost, with all calls on it. */
 void kolk__mcp_pipe_break(struct mcp_pipe *pipe, enum kolk_err err);

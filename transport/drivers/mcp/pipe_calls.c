@@ -5,12 +5,45 @@
  */
 #include "transport/drivers/mcp/inside.h"
 
-void kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
+/* Ids are ours, and count up. */
+static uint32_t hash_of(uint64_t id)
 {
+	return (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+static struct kolk_mcp_call *call_of_node(const struct kolk__hash_node *node)
+{
+	return mcp_container_of((struct kolk__hash_node *)(uintptr_t)node, struct kolk_mcp_call,
+				by_id);
+}
+
+static bool has_id(const struct kolk__hash_node *node, const void *id)
+{
+	return call_of_node(node)->id == *(const uint64_t *)id;
+}
+
+static void free_outgrown(struct mcp_pipe *pipe)
+{
+	const struct kolk_sys *sys = kolk_sys_linux();
+	size_t size;
+	void *array = kolk__hash_take_outgrown(&pipe->by_id, &size);
+
+	if (array != NULL)
+		sys->deallocate(sys->context, array, size);
+}
+
+bool kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
+{
+	call->by_id.hash = hash_of(call->id);
+	if (!call->listen && !kolk__hash_add(&pipe->by_id, kolk_sys_linux(), &call->by_id))
+		return false;
+	free_outgrown(pipe);
 	call->piped = true;
 	call->answered = false;
 	mcp_list_add(&pipe->calls, &call->link);
 	pipe->paused += call->paused;
+	pipe->listening += call->listen;
+	return true;
 }
 
 void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
@@ -18,6 +51,9 @@ void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
 	struct mcp_pipe *pipe = call->hold->session->pipe;
 
 	mcp_list_del(&call->link);
+	if (!call->listen)
+		kolk__hash_remove(&pipe->by_id, &call->by_id);
+	pipe->listening -= call->listen;
 	call->piped = false;
 	if (pipe->stream == NULL)
 		call->on_wire = false;
@@ -28,6 +64,7 @@ void kolk__mcp_pipe_remove(struct kolk_mcp_call *call)
 
 struct kolk_mcp_call *kolk__mcp_pipe_call_of(struct mcp_pipe *pipe, struct mcp_text number)
 {
+	const struct kolk__hash_node *node;
 	uint64_t id = 0;
 
 	for (size_t i = 0; i < number.size; i++) {
@@ -35,18 +72,14 @@ struct kolk_mcp_call *kolk__mcp_pipe_call_of(struct mcp_pipe *pipe, struct mcp_t
 			return NULL;
 		id = id * 10 + (uint64_t)(number.data[i] - '0');
 	}
-	for (struct mcp_link *at = pipe->calls.next; at != &pipe->calls; at = at->next) {
-		struct kolk_mcp_call *call = mcp_container_of(at, struct kolk_mcp_call, link);
-
-		if (call->id == id && !call->listen)
-			return call;
-	}
-	return NULL;
+	node = kolk__hash_find(&pipe->by_id, hash_of(id), has_id, &id);
+	return node != NULL ? call_of_node(node) : NULL;
 }
 
 static struct kolk_mcp_call *call_that_hears(struct mcp_pipe *pipe)
 {
-	for (struct mcp_link *at = pipe->calls.next; at != &pipe->calls; at = at->next)
+	for (struct mcp_link *at = pipe->calls.next; pipe->listening > 0 && at != &pipe->calls;
+	     at = at->next)
 		if (mcp_container_of(at, struct kolk_mcp_call, link)->listen)
 			return mcp_container_of(at, struct kolk_mcp_call, link);
 	return mcp_list_empty(&pipe->calls) ?

@@ -12,14 +12,15 @@ void kolk__mcp_pipe_post(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 					    .body = call->body, .body_size = call->body_size };
 
 	if (call->listen) {
-		kolk__mcp_pipe_add(pipe, call);
+		(void)kolk__mcp_pipe_add(pipe, call); /* takes no memory */
 		kolk__mcp_stream_wake(pipe->stream);
 		return;
 	}
 	kolk__mcp_call_post(call, &options);
 	if (!call->on_wire || call->notification)
 		return;
-	kolk__mcp_pipe_add(pipe, call);
+	if (!kolk__mcp_pipe_add(pipe, call))
+		return; /* the end of its POST is its end */
 	if (call->paused)
 		kolk_http_resume(call->post.exchange); /* the stream is what waits */
 }
