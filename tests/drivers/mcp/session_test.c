@@ -81,6 +81,36 @@ static void initialize_is_the_sessions_own(void **state)
 	place_close(&place);
 }
 
+/* Why there is no session: what the server answered. */
+static void a_refused_initialize_says_the_status(void **state)
+{
+	static const struct {
+		uint32_t status;
+		const char *detail;
+	} refusals[] = { { 404, "initialize: 404" }, { 500, "initialize: 500" },
+			 { 418, "initialize" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+		struct place_options options = { .server.init_status = refusals[i].status };
+		struct kolk_pool_info info = KOLK_INIT(kolk_pool_info);
+		struct kolk_mcp_result result;
+		struct kolk_mcp_client *client;
+		struct place place;
+
+		place_open(&place, &options);
+		client = place_client(&place, "alice", NULL);
+		result = place_call(client, "initialize", NULL);
+		assert_int_equal(result.err, KOLK_E_SERVER);
+		assert_int_equal(kolk_pool_inspect(kolk_mcp_pool(place.mcp), &info), KOLK_OK);
+		assert_int_equal(info.failure.err, KOLK_E_SERVER);
+		assert_string_equal(info.failure_detail, refusals[i].detail);
+		kolk_mcp_result_free(&result);
+		place_client_close(&place, client);
+		place_close(&place);
+	}
+}
+
 static void profiles_and_versions_are_told(void **state)
 {
 	static const char *const versions[] = { "2025-03-26", "2025-06-18", "2025-11-25" };
@@ -483,6 +513,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_hit_costs_no_other_round_trip),
 	cmocka_unit_test(the_session_ends_with_delete),
 	cmocka_unit_test(initialize_is_the_sessions_own),
+	cmocka_unit_test(a_refused_initialize_says_the_status),
 	cmocka_unit_test(profiles_and_versions_are_told),
 	cmocka_unit_test(each_bound_client_has_its_own),
 	cmocka_unit_test(tenants_do_not_meet),

@@ -148,10 +148,9 @@ static void post_ended(struct mcp_post *post, enum kolk_err err)
 		fail(making, err, "initialize");
 	else if (post->status == 401 || post->status == 403) {
 		kolk__mcp_refused(making->session->identity, post);
-		fail(making, KOLK_E_AUTH, post->status == 401 ? "initialize: 401" :
-								"initialize: 403");
+		fail(making, KOLK_E_AUTH, kolk__mcp_initialize_failed(post->status));
 	} else if (post->status < 200 || post->status > 299)
-		fail(making, KOLK_E_SERVER, "initialize refused");
+		fail(making, KOLK_E_SERVER, kolk__mcp_initialize_failed(post->status));
 	else
 		go_on(making);
 }

@@ -52,6 +52,8 @@ uint64_t kolk__mcp_making_deadline(uint64_t deadline_ns);
 /* What its end comes to: one that got no connection in time waited for others of its tenant, or of
  * the pool, and says nothing of the server. */
 enum kolk_err kolk__mcp_making_error(enum kolk_err err, bool connected);
+/* The detail of a session that was not made: what HTTP said to initialize. Static. */
+const char *kolk__mcp_initialize_failed(uint32_t status);
 /* The text of initialize, malloc'd, and its id. */
 char *kolk__mcp_initialize_text(struct mcp_loop *loop, const struct mcp_identity *identity,
 				uint64_t *id);

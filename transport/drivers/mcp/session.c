@@ -171,14 +171,31 @@ static void on_message(struct mcp_post *post, const struct mcp_message *message)
 			 making->err == KOLK_E_UNSUPPORTED ? "protocolVersion" : NULL;
 }
 
+const char *kolk__mcp_initialize_failed(uint32_t status)
+{
+	static const struct {
+		uint32_t status;
+		const char *detail;
+	} known[] = {
+		{ 400, "initialize: 400" }, { 401, "initialize: 401" }, { 403, "initialize: 403" },
+		{ 404, "initialize: 404" }, { 405, "initialize: 405" }, { 406, "initialize: 406" },
+		{ 415, "initialize: 415" }, { 429, "initialize: 429" }, { 500, "initialize: 500" },
+		{ 502, "initialize: 502" }, { 503, "initialize: 503" }, { 504, "initialize: 504" },
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (known[i].status == status)
+			return known[i].detail;
+	return "initialize";
+}
+
 /* What the answer to initialize comes to. */
 static enum kolk_err judge(struct making *making, enum kolk_err err)
 {
 	uint32_t status = making->post.status;
 
-	if (making->detail == NULL)
-		making->detail = status == 401 ? "initialize: 401" :
-				 status == 403 ? "initialize: 403" : "initialize";
+	if (making->detail == NULL || status != 200)
+		making->detail = kolk__mcp_initialize_failed(status);
 	if (err != KOLK_OK)
 		return err;
 	if (status == 401 || status == 403)
