@@ -94,7 +94,6 @@ void kolk__on_ready(void *connection)
 	KOLK__PROBE(ready, key, conn);
 	ready_fill(conn, probation, now_ns);
 	kolk__dial_permit_return(conn);
-	kolk__maintain_add(conn, now_ns);
 	ready_record(conn, dial_ns);
 	closed = !probation && kolk__health_dialled(pool, KOLK_OK, conn->trial, now_ns);
 	kolk__key_lock(key, &effects, now_ns);
@@ -105,6 +104,7 @@ void kolk__on_ready(void *connection)
 	/* The circuit closed: the others may dial again. */
 	effects.todo |= KOLK__DISPATCH | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
 	kolk__effects_settle(&effects);
+	kolk__maintain_add(conn, now_ns);
 	/* The key stays: this loop has not yet closed the connection. Before the rest, which may take
 	 * long: the next event of its health may be another loop's. */
 	if (recovered && kolk__event_wanted(engine, KOLK_EVENT_HEALTHY))

@@ -283,12 +283,15 @@ static uint64_t first_due(const struct kolk__conn *conn, const struct kolk_pool 
 		       later(now_ns, kolk__setting(pool, lease_overdue_ns)));
 }
 
+/* When it is ready, not before: the alarm of the connection before in its place may be armed, for
+ * an earlier time, and if it fires between this and the state, it finds nothing to be armed for. By
+ * now the connection may be leased, or close, but only this thread ends it. */
 void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = kolk__pool_of(conn);
 
 	KOLK__IN_TURN(kolk__home(conn));
-	KOLK__STATE(conn, KOLK__IS_DIALING);
+	KOLK__NO_LOCK();
 	kolk__conn_alarm_arm(kolk__own(&conn->key)->engine, conn, first_due(conn, pool, now_ns));
 }
 

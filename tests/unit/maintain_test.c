@@ -83,6 +83,57 @@ static void an_alarm_outlives_its_connection(void **state)
 	kolk_key_close(key);
 }
 
+struct stale_alarm {
+	struct kolk_engine *engine;
+	struct kolk__conn *conn;
+};
+
+/* The alarm of the connection before is due, and maintenance looks. */
+static void fire_stale_alarm(void *user)
+{
+	const struct stale_alarm *stale = user;
+
+	kolk__conn_alarm_arm(stale->engine, stale->conn, kolk__now(stale->engine));
+	(void)kolk_engine_maintain(stale->engine);
+}
+
+/* It fires at the n-th place of making the next connection there, for every n: that one has an alarm. */
+static void an_alarm_fires_while_the_next_is_made(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct stale_alarm stale = { .engine = fix->engine };
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+	bool came = true;
+
+	o.name = "stale";
+	o.address = "192.0.2.3:7";
+	o.idle_min = KOLK_NONE;
+	o.idle_timeout_ns = IDLE_NS;
+	o.lease_overdue_ns = o.ping_interval_ns = o.lifetime_ns = KOLK_FOREVER;
+	pool = pool_of(fix, &o);
+	key = key_of(pool, "t");
+	for (int place = -1; came; place++) {
+		const struct intruder intruder = { .place = place, .act = fire_stale_alarm,
+						   .user = &stale };
+		struct kolk_lease lease;
+
+		if (place >= 0)
+			(void)intruder_waits(&intruder); /* where assertions are checked */
+		assert_int_equal(take(fix, key, &lease), KOLK_OK);
+		came = place < 0 || intruder_came();
+		stale.conn = lease.connection;
+		assert_int_equal(kolk_release(&lease), KOLK_OK);
+		assert_true(kolk__timer_is_armed(&stale.conn->alarm));
+		assert_true(kolk__evict(stale.conn, KOLK_REASON_LIFETIME));
+		fixture_run(fix, 100 * KOLK_MS_NS);
+		assert_int_equal(kolk__conn_state(stale.conn), KOLK__FREE);
+		assert_in_range(place + 1, 0, 10000);
+	}
+	kolk_key_close(key);
+}
+
 /* ---- leases that last */
 
 #define OVERDUE_NS (20 * KOLK_S_NS)
@@ -243,6 +294,7 @@ static void a_lease_ends_while_its_alarm_is_put_off(void **state)
 static const struct CMUnitTest tests[] = {
 	T(what_is_pinged_counts),
 	T(an_alarm_outlives_its_connection),
+	T(an_alarm_fires_while_the_next_is_made),
 	T(a_lease_that_lasts_rarely_fires),
 	T(a_lease_that_is_never_overdue_rarely_fires),
 	T(a_lease_without_io_fires_by_the_idle_time),
