@@ -403,10 +403,10 @@ static void a_version_that_is_not_known_is_none(void **state)
  * server: sessions of other tenants are made. */
 static void a_tenants_limit_is_not_the_servers_fault(void **state)
 {
-	struct place_options options = { .mcp.initialize_timeout_ns = 400 * KOLK_MS_NS,
+	struct place_options options = { .mcp.initialize_timeout_ns = 2 * KOLK_S_NS,
 					 .connections_max = 1 };
 	struct tracked slow = { .method = "tools/call",
-				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":3000}}" };
+				.params = "{\"name\":\"slow\",\"arguments\":{\"ms\":6000}}" };
 	struct tracked calls[6];
 	struct kolk_mcp_client *bob;
 	struct place place;
