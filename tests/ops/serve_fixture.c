@@ -48,6 +48,16 @@ struct kolk_admin_options serve_options(const struct serve_fixture *fixture)
 	return o;
 }
 
+void serve_open_with_token(struct serve_fixture *fixture)
+{
+	struct kolk_admin_options o = serve_options(fixture);
+
+	o.listen = "127.0.0.1:0";
+	o.token = TOKEN;
+	o.token_size = sizeof TOKEN - 1;
+	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+}
+
 int serve_connect(const struct serve_fixture *fixture)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };

@@ -26,6 +26,8 @@ struct serve_fixture {
 int serve_fixture_open(void **state);
 int serve_fixture_close(void **state);
 struct kolk_admin_options serve_options(const struct serve_fixture *fixture);
+/* At a TCP address, by TOKEN. */
+void serve_open_with_token(struct serve_fixture *fixture);
 
 /* A connection to the server; -1 = none. */
 int serve_connect(const struct serve_fixture *fixture);

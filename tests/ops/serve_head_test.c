@@ -118,12 +118,8 @@ static void what_can_be_read_in_two_ways(void **state)
 		{ "GET /api/pool-status?k%65ys=1 HTTP/1.1\r\n" SECRET END, 200 },
 	};
 	struct serve_fixture *fixture = *state;
-	struct kolk_admin_options o = serve_options(fixture);
 
-	o.listen = "127.0.0.1:0";
-	o.token = TOKEN;
-	o.token_size = sizeof TOKEN - 1;
-	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	serve_open_with_token(fixture);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		assert_int_equal(serve_ask(fixture, cases[i].request), cases[i].status);
 }

@@ -126,12 +126,8 @@ static void options_that_cannot_be(void **state)
 static void tcp_wants_a_token(void **state)
 {
 	struct serve_fixture *fixture = *state;
-	struct kolk_admin_options o = serve_options(fixture);
 
-	o.listen = "127.0.0.1:0";
-	o.token = TOKEN;
-	o.token_size = sizeof TOKEN - 1;
-	assert_int_equal(kolk_admin_open(fixture->engine, &o, &fixture->admin), KOLK_OK);
+	serve_open_with_token(fixture);
 	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.1\r\n" END), 401);
 	assert_non_null(strstr(fixture->answer, "WWW-Authenticate: Bearer\r\n"));
 	assert_int_equal(serve_ask(fixture, "GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n" END),

@@ -43,25 +43,30 @@ static void what_is_pinged_counts(void **state)
 	kolk_key_close(key);
 }
 
+/* Alarms of its connections are those of the idle time-out alone. */
+static struct kolk_pool *pool_that_idles_out(struct fixture *fix)
+{
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+
+	o.name = "idling";
+	o.address = "192.0.2.3:7";
+	o.idle_min = KOLK_NONE;
+	o.idle_timeout_ns = IDLE_NS;
+	o.lease_overdue_ns = o.ping_interval_ns = o.lifetime_ns = KOLK_FOREVER;
+	return pool_of(fix, &o);
+}
+
 /* The alarm of one that closed stays, fires for the next one there, and is armed for that one's
  * time. */
 static void an_alarm_outlives_its_connection(void **state)
 {
 	struct fixture *fix = *state;
-	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool = pool_that_idles_out(fix);
+	struct kolk_key *key = key_of(pool, "t");
 	struct kolk_lease lease;
 	struct kolk__conn *conn;
-	struct kolk_pool *pool;
-	struct kolk_key *key;
 	uint64_t due_ns;
 
-	o.name = "again";
-	o.address = "192.0.2.3:7";
-	o.idle_min = KOLK_NONE;
-	o.idle_timeout_ns = IDLE_NS;
-	o.lease_overdue_ns = o.ping_interval_ns = o.lifetime_ns = KOLK_FOREVER;
-	pool = pool_of(fix, &o);
-	key = key_of(pool, "t");
 	assert_int_equal(take(fix, key, &lease), KOLK_OK);
 	conn = lease.connection;
 	assert_int_equal(kolk_release(&lease), KOLK_OK);
@@ -101,19 +106,10 @@ static void fire_stale_alarm(void *user)
 static void an_alarm_fires_while_the_next_is_made(void **state)
 {
 	struct fixture *fix = *state;
-	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_key *key = key_of(pool_that_idles_out(fix), "t");
 	struct stale_alarm stale = { .engine = fix->engine };
-	struct kolk_pool *pool;
-	struct kolk_key *key;
 	bool came = true;
 
-	o.name = "stale";
-	o.address = "192.0.2.3:7";
-	o.idle_min = KOLK_NONE;
-	o.idle_timeout_ns = IDLE_NS;
-	o.lease_overdue_ns = o.ping_interval_ns = o.lifetime_ns = KOLK_FOREVER;
-	pool = pool_of(fix, &o);
-	key = key_of(pool, "t");
 	for (int place = -1; came; place++) {
 		const struct intruder intruder = { .place = place, .act = fire_stale_alarm,
 						   .user = &stale };
