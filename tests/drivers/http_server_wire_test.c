@@ -16,6 +16,7 @@
 
 #include "tests/drivers/http_fixture.h"
 #include "tests/drivers/served.h"
+#include "tests/kit/restarted.h"
 #include "transport/drivers/blocks.h"
 
 /* ---- a client */
@@ -38,17 +39,6 @@ static void say(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
-/* io_uring may interrupt a thread that waits in the kernel. */
-static ssize_t receive(int fd, void *buffer, size_t size, int flags)
-{
-	ssize_t got;
-
-	do
-		got = recv(fd, buffer, size, flags);
-	while (got < 0 && errno == EINTR);
-	return got;
-}
-
 /* Read until this was received count times, or the end. */
 static size_t read_until(int fd, const char *part, size_t count, char *text, size_t capacity)
 {
@@ -56,7 +46,7 @@ static size_t read_until(int fd, const char *part, size_t count, char *text, siz
 
 	text[0] = '\0';
 	while (found < count) {
-		ssize_t got = receive(fd, text + size, capacity - 1 - size, 0);
+		ssize_t got = kit_recv(fd, text + size, capacity - 1 - size, 0);
 		char *at;
 
 		if (got <= 0)
@@ -104,7 +94,7 @@ static void keep_alive(enum kolk_backend backend)
 	}
 	say(fd, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 	assert_int_equal(read_until(fd, "connection: close", 1, text, sizeof text), 1);
-	while (receive(fd, text, sizeof text, 0) > 0)
+	while (kit_recv(fd, text, sizeof text, 0) > 0)
 		;
 	close(fd);
 	served_wait_quiet(&served);
@@ -202,11 +192,11 @@ static void upgrade(enum kolk_backend backend)
 	served_open(&served, backend, NULL);
 	fd = dial(&served);
 	say(fd, "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
-	assert_int_equal(receive(fd, text, sizeof head - 1, MSG_WAITALL), sizeof head - 1);
+	assert_int_equal(kit_recv(fd, text, sizeof head - 1, MSG_WAITALL), sizeof head - 1);
 	assert_memory_equal(text, head, sizeof head - 1);
 	echo_over(fd, 30 << 20);
 	shutdown(fd, SHUT_WR); /* the callee ends its direction, too */
-	assert_int_equal(receive(fd, text, sizeof text, 0), 0);
+	assert_int_equal(kit_recv(fd, text, sizeof text, 0), 0);
 	close(fd);
 	served_wait_quiet(&served);
 	assert_int_equal(kolk__load_acquire(&served.gone), 0);
@@ -488,7 +478,7 @@ static void expect_closed(int *fds)
 	char byte;
 
 	for (int i = 0; i < MANY; i++) {
-		assert_int_equal(receive(fds[i], &byte, 1, 0), 0);
+		assert_int_equal(kit_recv(fds[i], &byte, 1, 0), 0);
 		close(fds[i]);
 	}
 }
@@ -551,11 +541,11 @@ static void drain(enum kolk_backend backend)
 	loop = kolk_stream_loop(kolk_http_server_stream(served.held));
 	assert_int_equal(kolk_http_server_close(served.server, kolk_in_ms(5000), on_closed,
 						&closed), KOLK_OK);
-	assert_int_equal(receive(idle, text, sizeof text, 0), 0);
+	assert_int_equal(kit_recv(idle, text, sizeof text, 0), 0);
 	assert_int_equal(kolk_loop_call(loop, &call, answer_held, &served), KOLK_OK);
 	assert_int_equal(read_until(busy, "late", 1, text, sizeof text), 1);
 	assert_non_null(strstr(text, "connection: close"));
-	assert_int_equal(receive(busy, text, sizeof text, 0), 0);
+	assert_int_equal(kit_recv(busy, text, sizeof text, 0), 0);
 	close(idle);
 	close(busy);
 	sem_wait(&closed);

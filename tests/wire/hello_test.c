@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hello_test.c - what a ClientHello offers: read by a listener that then hangs up. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/kit/restarted.h"
 #include "tests/wire/wire.h"
 
 enum { GROUPS = 10, SIGNATURES = 13, MAX_FRAGMENT_LENGTH = 1, LIST = 128 };
@@ -99,15 +99,12 @@ static int listen_any(char address[32])
 	return fd;
 }
 
-/* With a time-out recv(2) is not restarted after a signal (signal(7)). */
 static bool receive(int fd, uint8_t *bytes, size_t size)
 {
 	ssize_t got;
 
 	for (; size > 0; bytes += got, size -= (size_t)got) {
-		do
-			got = recv(fd, bytes, size, 0);
-		while (got < 0 && errno == EINTR);
+		got = kit_recv(fd, bytes, size, 0);
 		if (got <= 0)
 			return false;
 	}
@@ -118,11 +115,8 @@ static bool hello_receive(struct hello *hello, int listener)
 {
 	uint8_t bytes[4096];
 	size_t size = 0;
-	int fd;
+	int fd = kit_accept(listener);
 
-	do
-		fd = accept(listener, NULL, NULL);
-	while (fd < 0 && errno == EINTR);
 	if (fd >= 0 && receive(fd, bytes, 5))
 		size = (size_t)(bytes[3] << 8 | bytes[4]);
 	if (size > sizeof bytes - 5 || !receive(fd, bytes + 5, size))

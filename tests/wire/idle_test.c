@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/kit/restarted.h"
 #include "tests/wire/listening.h"
 
 enum { CROWD = 2000 };
@@ -71,7 +72,7 @@ static bool accept_all(struct crowd *c)
 
 	setsockopt(c->listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	for (uint32_t i = 0; i < CROWD; i++) {
-		c->accepted[i] = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
+		c->accepted[i] = kit_accept(c->listener);
 		if (!CHECK(c->accepted[i] >= 0))
 			return false;
 	}

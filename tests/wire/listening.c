@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/kit/counting.h"
+#include "tests/kit/restarted.h"
 
 /* ---- streams */
 
@@ -355,22 +356,12 @@ int client_begin(const char *address)
 	return client_socket(address, SOCK_NONBLOCK);
 }
 
-static ssize_t client_call(int fd, void *to, const void *from, size_t size)
-{
-	ssize_t done;
-
-	do {
-		done = to != NULL ? recv(fd, to, size, 0) : send(fd, from, size, MSG_NOSIGNAL);
-	} while (done < 0 && errno == EINTR);
-	return done;
-}
-
 bool client_send(int fd, const void *bytes, size_t size)
 {
 	const char *at = bytes;
 
 	while (size > 0) {
-		ssize_t sent = client_call(fd, NULL, at, size);
+		ssize_t sent = kit_send(fd, at, size);
 
 		if (sent <= 0)
 			return false;
@@ -385,7 +376,7 @@ size_t client_recv(int fd, void *bytes, size_t size)
 	size_t have = 0;
 
 	while (have < size) {
-		ssize_t got = client_call(fd, (char *)bytes + have, NULL, size - have);
+		ssize_t got = kit_recv(fd, (char *)bytes + have, size - have, 0);
 
 		if (got <= 0)
 			break;
@@ -397,7 +388,7 @@ size_t client_recv(int fd, void *bytes, size_t size)
 int client_next(int fd)
 {
 	char bytes[4096];
-	ssize_t got = client_call(fd, bytes, NULL, sizeof bytes);
+	ssize_t got = kit_recv(fd, bytes, sizeof bytes, 0);
 
 	return got >= 0 ? (int)got : -errno;
 }

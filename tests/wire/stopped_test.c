@@ -6,7 +6,6 @@
  * The engine is in a child process, this process is its peer: it stops the child, answers, and
  * continues the child when the deadline has passed.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -19,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/kit/restarted.h"
 #include "tests/wire/wire.h"
 
 enum { ASK = 6, DEADLINE_MS = 1500, STOPPED_MS = DEADLINE_MS + 200 };
@@ -73,29 +73,11 @@ static void continue_late(const struct fixture *s)
 	(void)kill(s->child, SIGCONT);
 }
 
-/* With a time-out neither begins again by itself, and what a ring of before leaves behind in this
- * thread interrupts them. */
-static int accept_one(const struct fixture *s)
-{
-	int fd;
-
-	do
-		fd = accept(s->listener, NULL, NULL);
-	while (fd < 0 && errno == EINTR);
-	return fd;
-}
-
 static bool read_asked(int fd)
 {
 	char request[ASK];
-	ssize_t got = -1;
 
-	if (!is_patient(fd))
-		return false;
-	do
-		got = recv(fd, request, sizeof request, MSG_WAITALL);
-	while (got < 0 && errno == EINTR);
-	return got == ASK;
+	return is_patient(fd) && kit_recv(fd, request, sizeof request, MSG_WAITALL) == ASK;
 }
 
 static bool write_answer(int fd, size_t size)
@@ -279,7 +261,7 @@ static void answered(uint32_t callers, size_t answer)
 	if (s.child == 0)
 		_exit(callers_run(&s));
 	for (uint32_t i = 0; i < callers; i++)
-		s.conns[i] = accept_one(&s);
+		s.conns[i] = kit_accept(s.listener);
 	for (uint32_t i = 0; i < callers; i++)
 		held &= read_asked(s.conns[i]);
 	CHECK(held && stop(&s));
@@ -391,7 +373,7 @@ static void handshake(void)
 	s.child = fork();
 	if (s.child == 0)
 		_exit(handshake_run(&s));
-	client = accept_one(&s);
+	client = kit_accept(s.listener);
 	server = connect_to(kit_origin_port(w.origin));
 	CHECK(client >= 0 && server >= 0);
 	CHECK(!tls12 || exchange(client, server));
