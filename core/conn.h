@@ -81,9 +81,9 @@ struct kolk__conn {
 	 * while, or serve a lease, before its dial counts as good (probation.c). */
 	kolk__atomic_bool unproven;
 	/* Plain, the dialler's: its dial is to find out whether the circuit can close; it counts as a
-	 * dial of its pool and engine; its dial failed, it closes without having been ready; no
-	 * caller waited when it was ready (R: also holder, after the word). */
-	bool trial : 1, dial_permit : 1, abandoned : 1, made_ahead : 1;
+	 * dial of its pool and engine; its dial failed, it closes without having been ready. The
+	 * holder's (W: under key.lock, too): its first caller waited for it when it was ready. */
+	bool trial : 1, dial_permit : 1, abandoned : 1, waited_for : 1;
 	uint8_t evicted_for; /* under accounting: enum kolk__denied: what its eviction is for */
 	/* W: maintenance; holder. R: holder. Pairs: SC4. Means: its lease's end arms the alarm */
 	kolk__atomic_bool alarm_put_off;

@@ -38,6 +38,7 @@ static void ready_fill(struct kolk__conn *conn, bool probation, uint64_t now_ns)
 
 	KOLK__STATE(conn, KOLK__IS_DIALING);
 	kolk__store_relaxed(&conn->unproven, probation);
+	conn->waited_for = false;
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	if (lifetime_ns != KOLK_FOREVER)
 		kolk__store_relaxed(&conn->retire_at_ns,
@@ -98,7 +99,6 @@ void kolk__on_ready(void *connection)
 	closed = !probation && kolk__health_dialled(pool, KOLK_OK, conn->trial, now_ns);
 	kolk__key_lock(key, &effects, now_ns);
 	key->dial_ewma_us = kolk__ewma(key->dial_ewma_us, dial_ns);
-	conn->made_ahead = key->first == NULL;
 	recovered = ready_add(key, conn, probation);
 	kolk__key_changed(key, &effects);
 	/* The circuit closed: the others may dial again. */

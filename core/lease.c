@@ -86,7 +86,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t lease_word,
 
 	filled = (struct kolk_lease_info){
 		.size = (uint32_t)sizeof filled,
-		.reused = uses > 1 || conn->made_ahead,
+		.reused = uses > 1 || !conn->waited_for,
 		.written = kolk__load_relaxed(&conn->release_flags) & KOLK__DID_IO &&
 			   kolk__link_written(conn->link, false),
 		.loop = kolk__own(&conn->home),

@@ -134,6 +134,8 @@ static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 	KOLK__STATE(conn, KOLK__IS_LEASED);
 	KOLK__PROBE(handover, key, waiter, conn);
 	dequeue(key, waiter);
+	/* Not who waited when it was ready: another connection may have served that one. */
+	conn->waited_for = waiter->enqueued_ns <= kolk__own(&conn->ready_at_ns);
 	kolk__lease_fill(conn, lease_word, effects->now_ns, &waiter->lease);
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
 	if (waiter == effects->self) { /* it is us: no task, no wake */

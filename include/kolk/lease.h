@@ -25,9 +25,9 @@ struct kolk_key_options;
 
 struct kolk_lease_info {
 	uint32_t size;          /* sizeof; set by KOLK_INIT */
-	uint32_t reused;        /* 1 = it was leased before, or no caller waited for it when it was
-	                         * ready: a failure before the first answer byte may be a
-	                         * stale connection */
+	uint32_t reused;        /* 1 = it was leased before, or was ready before its first caller
+	                         * waited for it: a failure before the first answer byte may be
+	                         * a stale connection */
 	uint32_t written;       /* 1 = something was handed to the kernel during this lease */
 	uint32_t loop;          /* the loop that it is at home on */
 	uint64_t uses;          /* leases so far, this one counted */

@@ -3,9 +3,11 @@
  * clearing. */
 #include "tests/unit/learn.h"
 
+#include "core/conn_table.h"
 #include "core/dial.h"
 #include "core/effects.h"
 #include "core/engine.h"
+#include "core/release.h"
 
 /* ---- dial or wait, and for how long */
 
@@ -151,6 +153,48 @@ static void what_a_caller_waits_for(void **state)
 	assert_false(kolk_acquire_waits_for_lease(&first.acquire));
 	assert_int_equal(kolk_release(&second.lease), KOLK_OK);
 	kolk_key_close(other);
+}
+
+/* It lay idle, and was pinged when a caller came: that one waited, but not for its dial. */
+static void what_was_ready_before_its_caller_is_reused(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_pool *pool;
+	struct kolk_key *key;
+	struct caller caller;
+	uint32_t at = 0, steps = 64;
+	struct kolk__conn *conn;
+
+	o.name = "kept";
+	o.address = "192.0.2.3:7";
+	o.driver = kolk_driver_redis_ping();
+	o.connections_max = o.idle_min = 1;
+	pool = pool_of(fix, &o);
+	key = kolk_pool_key(pool);
+	assert_int_equal(kolk_key_warm(key, 0), KOLK_OK);
+	fixture_run(fix, KOLK_S_NS);
+	kolk__take_lock(fix->engine, &key->lock);
+	conn = kolk__conn_next(key, &at, &steps);
+	kolk__give_lock(fix->engine, &key->lock);
+	assert_non_null(conn);
+	assert_true(kolk__take_to_ping(conn));
+	assert_int_equal(begin(fix, &caller, key, KOLK_S_NS), KOLK_PENDING);
+	kolk__ping(conn);
+	fixture_run(fix, 100 * KOLK_MS_NS);
+	assert_int_equal(caller.err, KOLK_OK);
+	assert_ptr_equal(caller.lease.connection, conn);
+	assert_int_equal(kolk_lease_info(&caller.lease, &info), KOLK_OK);
+	assert_true(info.uses == 1 && info.reused == 1);
+	assert_int_equal(kolk_discard(&caller.lease), KOLK_OK);
+	/* The next one is dialled for a caller. */
+	assert_int_equal(begin(fix, &caller, key, KOLK_S_NS), KOLK_PENDING);
+	fixture_run(fix, 100 * KOLK_MS_NS);
+	assert_int_equal(caller.err, KOLK_OK);
+	assert_int_equal(kolk_lease_info(&caller.lease, &info), KOLK_OK);
+	assert_true(info.uses == 1 && info.reused == 0);
+	assert_int_equal(kolk_release(&caller.lease), KOLK_OK);
 }
 
 /* Callers whose deadlines are shorter than a dial are refused, but not for ever. */
@@ -387,6 +431,7 @@ static const struct CMUnitTest tests[] = {
 	T(eager_pools_dial_at_once),
 	T(a_hopeless_wait_is_refused),
 	T(what_a_caller_waits_for),
+	T(what_was_ready_before_its_caller_is_reused),
 	T(a_refused_caller_dials_for_the_next),
 	T(the_surplus_of_a_burst_leaves_one_by_one),
 	T(surplus_that_was_used_leaves_one_by_one),

@@ -404,13 +404,21 @@ static int open_later(void *context, uint32_t family, const struct kolk_sock_opt
 	return kolk_sys_linux()->sock_open(context, family, options);
 }
 
-/* The caller of the first one is on its way to it when the others are ready, and takes any. */
+static bool is_reused(const struct kolk_lease *lease)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	return CHECK_ERR(kolk_lease_info(lease, &info), KOLK_OK) && info.reused != 0;
+}
+
+/* The caller of the first one is on its way to it when the others are ready, and takes any. What
+ * it leaves, no caller waited for. */
 static void made_beside_a_caller_is_acknowledged(void)
 {
 	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
 	struct kolk_sys sys = *kolk_sys_linux();
-	struct kolk_lease lease;
+	struct kolk_lease lease, others[3];
 	struct wire w = { 0 };
 
 	sys.sock_acknowledge = count_acknowledged;
@@ -428,6 +436,13 @@ static void made_beside_a_caller_is_acknowledged(void)
 	CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(10000), &lease), KOLK_OK);
 	is_late = false;
 	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&acknowledged) >= 3));
+	CHECK(!is_reused(&lease));
+	for (int i = 0; i < 3; i++) { /* these lie idle from now on, and may be stale later */
+		if (CHECK_ERR(kolk_try_acquire(w.key, &others[i]), KOLK_OK))
+			CHECK(is_reused(&others[i]));
+	}
+	for (int i = 0; i < 3; i++)
+		CHECK_ERR(kolk_release(&others[i]), KOLK_OK);
 	CHECK_ERR(kolk_release(&lease), KOLK_OK);
 	wire_close(&w);
 }
