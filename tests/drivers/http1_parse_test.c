@@ -55,7 +55,7 @@ static void note(const struct h1_parser *parser, enum h1_event event, struct out
 static void feed(struct h1_parser *parser, const char *bytes, size_t size,
 		 struct outcome *outcome)
 {
-	uint8_t *copy = malloc(size + 1);
+	uint8_t *copy = malloc(size);
 	const uint8_t *at = copy;
 	enum h1_event event = H1_BODY;
 	size_t left = size;

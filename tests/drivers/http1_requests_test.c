@@ -80,7 +80,7 @@ static void take(const struct h1_request_parser *parser, enum h1_event event,
 static void feed(struct h1_request_parser *parser, const char *bytes, size_t size,
 		 struct outcome *outcome)
 {
-	uint8_t *copy = malloc(size + 1);
+	uint8_t *copy = malloc(size);
 	const uint8_t *at = copy;
 	enum h1_event event = H1_BODY;
 	size_t left = size;
@@ -286,6 +286,9 @@ static void test_bounds(void **state)
 		{CHUNKED "0\r\n", "X: a\r\n", 9, "\r\n", 431},
 		{CHUNKED "0\r\nX: ", "a", 600, "\r\n\r\n", 431},
 		{CHUNKED "0\r\nX: ", "a", 600, "", 431},
+		/* a line that ends without a CR, and memory that ends with the head */
+		{"GET\nX:", "a", 300, "\r\n\r\n", 400},
+		{"GET /\nX:", "a", 300, "\r\n\r\n", 400},
 	};
 
 	(void)state;

@@ -141,7 +141,92 @@ static void they_end_in_the_order_of_their_deadlines(void **state)
 	close_place(&place);
 }
 
+/* ---- one that is begun again when it ends */
+
+enum { AGAIN_MAX = 100000 };
+
+struct again {
+	struct kolk_mcp_client *client;
+	struct kolk_mcp_request request;
+	struct kolk_loop *loop;
+	struct kolk_call posted;
+	kolk__atomic_u32 ends, went_on; /* went_on: what `ends` was when the loop's next step ran */
+};
+
+static void start_again(struct again *again);
+
+static void on_step(struct kolk_call *posted, void *user)
+{
+	struct again *again = user;
+
+	(void)posted;
+	kolk__store_release(&again->went_on, kolk__load_relaxed(&again->ends));
+}
+
+static void on_again(void *user, struct kolk_mcp_call *call, const struct kolk_mcp_result *result)
+{
+	struct again *again = user;
+
+	(void)call;
+	if (result->err == KOLK_E_CANCELLED) /* its client is closed */
+		return;
+	assert_int_equal(result->err, again->request.notification != 0 ? KOLK_OK : KOLK_E_TIMEOUT);
+	if (kolk__add_acq_rel(&again->ends, 1) == 0)
+		assert_int_equal(kolk_loop_call(again->loop, &again->posted, on_step, again), KOLK_OK);
+	if (kolk__load_acquire(&again->went_on) == 0 && kolk__load_relaxed(&again->ends) < AGAIN_MAX)
+		start_again(again);
+}
+
+static void start_again(struct again *again)
+{
+	static const struct kolk_mcp_handler handler = { .size = sizeof handler, .end = on_again };
+
+	assert_int_equal(kolk_mcp_start(again->client, &again->request, &handler, again, NULL),
+			 KOLK_PENDING);
+}
+
+static void start_first(void *user)
+{
+	struct again *again = user;
+
+	if (again->request.notification == 0)
+		again->request.deadline_ns = kolk_in_ms(1); /* of all of them */
+	start_again(again);
+}
+
+static void expect_steps(const char *method, uint32_t notification)
+{
+	struct again again = { .request = KOLK_INIT(kolk_mcp_request) };
+	struct place place;
+
+	open_place(&place);
+	again.loop = place.loop;
+	again.client = place_client(&place, "alice", NULL);
+	again.request.method = method;
+	again.request.notification = notification;
+	place_on_loop(place.loop, start_first, &again);
+	for (int i = 0; i < 10000 && kolk__load_acquire(&again.went_on) == 0; i++)
+		usleep(1000);
+	assert_in_range(kolk__load_acquire(&again.went_on), 1, AGAIN_MAX - 1);
+	place_client_close(&place, again.client);
+	close_place(&place);
+}
+
+static void one_that_is_begun_again_when_it_is_due_lets_the_loop_go_on(void **state)
+{
+	(void)state;
+	expect_steps("tools/list", 0);
+}
+
+static void one_that_is_begun_again_when_it_has_ended_lets_the_loop_go_on(void **state)
+{
+	(void)state;
+	expect_steps("notifications/roots/list_changed", 1);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(they_end_in_the_order_of_their_deadlines),
+	cmocka_unit_test(one_that_is_begun_again_when_it_is_due_lets_the_loop_go_on),
+	cmocka_unit_test(one_that_is_begun_again_when_it_has_ended_lets_the_loop_go_on),
 };
 CMOCKA_TESTS(mcp_due, tests);

@@ -75,12 +75,14 @@ static void end_now(struct kolk_mcp_call *call, enum kolk_err err)
 static void run_ending(struct kolk_call *posted, void *user)
 {
 	struct mcp_loop *loop = user;
+	struct mcp_link batch; /* those that end meanwhile run in the next step */
 
 	(void)posted;
 	loop->called = false;
-	while (!mcp_list_empty(&loop->ending)) {
+	mcp_list_take(&batch, &loop->ending);
+	while (!mcp_list_empty(&batch)) {
 		struct kolk_mcp_call *call =
-			mcp_container_of(loop->ending.next, struct kolk_mcp_call, link);
+			mcp_container_of(batch.next, struct kolk_mcp_call, link);
 
 		mcp_list_del(&call->link);
 		end_now(call, call->outcome.err);

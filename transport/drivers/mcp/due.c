@@ -37,6 +37,15 @@ static void on_timer(struct kolk_timer *timer, void *user)
 	kolk__mcp_client_check(client);
 }
 
+/* One that is begun while others end is not looked at with them, even if it is due by now: one that
+ * is begun again and again with a deadline that has passed would keep the loop. */
+static uint64_t behind_now(const struct kolk_mcp_client *client, uint64_t due_ns)
+{
+	uint64_t now_ns = client->looking ? kolk_loop_now(client->loop->loop) : 0;
+
+	return due_ns > now_ns ? due_ns : now_ns + 1;
+}
+
 void kolk__mcp_call_due(struct kolk_mcp_call *call, uint64_t due_ns)
 {
 	struct kolk_mcp_client *client = call->client;
@@ -45,6 +54,7 @@ void kolk__mcp_call_due(struct kolk_mcp_call *call, uint64_t due_ns)
 		kolk__heap_remove(&client->due, &call->due);
 	if (due_ns == KOLK_FOREVER)
 		return;
+	due_ns = behind_now(client, due_ns);
 	kolk__heap_push(&client->due, &call->due, due_ns);
 	wait_until(client, due_ns);
 }

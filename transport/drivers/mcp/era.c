@@ -60,17 +60,6 @@ static bool may_be_taken(const struct kolk_mcp_call *call, enum kolk_err err,
 	return err == KOLK_E_AUTH && identity->mcp->options.credentials == NULL && identity != asker;
 }
 
-static void take_all(struct mcp_link *from, struct mcp_link *to)
-{
-	mcp_list_init(to);
-	while (!mcp_list_empty(from)) {
-		struct mcp_link *link = from->next;
-
-		mcp_list_del(link);
-		mcp_list_add(to, link);
-	}
-}
-
 static void run_waiting(struct kolk_call *posted, void *user)
 {
 	struct mcp_loop *loop = user;
@@ -89,7 +78,7 @@ static void run_waiting(struct kolk_call *posted, void *user)
 	status = mcp->era_status;
 	asker = mcp->era_asker;
 	(void)pthread_mutex_unlock(&mcp->lock);
-	take_all(&loop->probing, &waiting);
+	mcp_list_take(&waiting, &loop->probing);
 	while (!mcp_list_empty(&waiting)) {
 		struct kolk_mcp_call *call =
 			mcp_container_of(waiting.next, struct kolk_mcp_call, link);

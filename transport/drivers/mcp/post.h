@@ -46,6 +46,13 @@ static inline void mcp_list_del(struct mcp_link *link)
 	link->next = link->prev = link;
 }
 
+/* All of one list to another, which has nothing yet. */
+static inline void mcp_list_take(struct mcp_link *to, struct mcp_link *from)
+{
+	mcp_list_add(from, to);
+	mcp_list_del(from);
+}
+
 struct mcp_post;
 
 /* What a post reports, on its loop; all but `end` may be NULL. */
