@@ -46,14 +46,15 @@ static void complain(const struct gw_listener *item, enum kolk_err err,
 		int os_error;
 		const char *why;
 	} reasons[] = {
-		{ EADDRINUSE, ": another process has it" },
+		{ EADDRINUSE, ": another process has it, or another listener here" },
 		{ EADDRNOTAVAIL, ": this machine does not have it" },
 		{ EACCES, ": for ports below 1024 see SERVICE in kolk-gateway(8)" },
 	};
-	const char *why = "";
+	const char *address = item->options.address, *why = "";
+	const bool has_port = address != NULL && strncmp(address, "unix:", 5) != 0;
 
-	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-		if (failure->os_error == reasons[i].os_error && item->options.address != NULL && strncmp(item->options.address, "unix:", 5) != 0)
+	for (size_t i = 0; has_port && i < sizeof reasons / sizeof reasons[0]; i++)
+		if (failure->os_error == reasons[i].os_error)
 			why = reasons[i].why;
 	if (failure->os_error != 0)
 		fprintf(stderr, "kolk-gateway: cannot listen at %s: %s%s\n", name_of(item),

@@ -83,10 +83,16 @@ static void test_listen(void)
 		 ntohs(taken.sin_port));
 	snprintf(line, sizeof line,
 		 "kolk-gateway: cannot listen at 127.0.0.1:%u: Address already in use: another "
-		 "process has it\n", ntohs(taken.sin_port));
+		 "process has it, or another listener here\n", ntohs(taken.sin_port));
 	told("--config $FILE", file);
 	CHECK(says(line, "status 1\n"));
 	close(fd);
+	snprintf(file, sizeof file,
+		 "pools: []\ngateway:\n  listen: [{address: \"127.0.0.1:%u\"}, {address: \"0.0.0.0:%u\"}]\n"
+		 ANSWER, ntohs(taken.sin_port), ntohs(taken.sin_port));
+	told("--config $FILE", file);
+	CHECK(says(": Address already in use: another process has it, or another listener here\n",
+		   "status 1\n"));
 	told("--config $FILE",
 	     "pools: []\ngateway:\n  listen: [{address: \"192.0.2.1:8080\"}]\n" ANSWER);
 	CHECK(says("kolk-gateway: cannot listen at 192.0.2.1:8080: Cannot assign requested address: "

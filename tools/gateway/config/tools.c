@@ -241,7 +241,8 @@ static void command_make(struct gw_check *c, struct gw_tool *tool)
 		gw_wrong(c, at(tool, "command"), "as [/usr/bin/df, \"-h\"]",
 			 "a program is named by its absolute path");
 	if (tool->directory != NULL && tool->directory[0] != '/')
-		gw_wrong(c, at(tool, "directory"), "write it from / on", "'directory' is not an absolute path");
+		gw_wrong(c, at(tool, "directory"), "write it from / on",
+			 "'directory' is not an absolute path");
 	for (const char *const *e = tool->environment; e != NULL && *e != NULL; e++, i++)
 		if (strchr(*e, '=') == NULL || (*e)[0] == '=')
 			gw_wrong(c, kolk_config_place_entry(list, i), "as LANG=C.UTF-8",
