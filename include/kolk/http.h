@@ -152,8 +152,9 @@ struct kolk_http_request {
 	const char *upgrade;         /* ask for another protocol, as "websocket" (RFC 9110, section
 	                              * 7.8); HTTP/1.1 only; see `upgraded` */
 	/* 1 = it does no harm when it is done twice: it may be sent once more, on another
-	 * connection, if a connection that was used before failed without a byte of an answer.
-	 * Without this a request is repeated only when the peer cannot have seen it. */
+	 * connection, if one that was used before, or was made ahead and lay idle, failed without a
+	 * byte of an answer. Without this a request is repeated only when the peer cannot have
+	 * seen it. */
 	uint32_t replayable;
 	uint32_t trailers_accepted;  /* 1 = say "TE: trailers"; not with upgrade */
 	uint64_t deadline_ns;        /* of all of it, the acquire too; absolute; 0 = the pool's

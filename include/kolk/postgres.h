@@ -83,7 +83,7 @@ struct kolk_postgres_options {
 	 * open; an error of it closes the connection. NULL = the empty query, which needs no
 	 * transaction and no snapshot. */
 	const char *validation_query;
-	uint32_t validate_on_borrow; /* 1 = before a reused connection is leased by
+	uint32_t validate_on_borrow; /* 1 = before a reused connection (kolk_lease_info) is leased by
 	                              * kolk_postgres_acquire, or by a call that takes a key; one that
 	                              * fails is closed, and the next is taken */
 	uint32_t validate_on_return; /* 1 = after each lease that ran anything, on its loop: no
@@ -277,7 +277,8 @@ kolk_postgres_acquire(struct kolk_key *key, uint64_t deadline_ns, struct kolk_le
 
 /* As kolk_acquire and kolk_postgres_run. Sent again at most once, on another connection, when
  * nothing was handed to the kernel; or when the request is replayable, the connection was a
- * reused one and no byte came. After the deadline the server is asked to cancel. */
+ * reused one (kolk_lease_info) and no byte came. After the deadline the server is asked to
+ * cancel. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err
 kolk_postgres_query(struct kolk_key *key, const struct kolk_postgres_request *request,
 		    uint64_t deadline_ns, struct kolk_postgres_result **result);

@@ -119,8 +119,8 @@ struct kolk_redis_request {
 	                          * pool's acquire_timeout_ns for the acquire, and request_timeout_ns
 	                          * from then on */
 	/* 1 = may be sent twice: kolk_redis_call and kolk_redis_call_start then try once more, on
-	 * another connection, when a connection that was used before ended without a byte of answer.
-	 * A connection that is found dead before a byte went out was no attempt. */
+	 * another connection, when a reused one (kolk_lease_info) ended without a byte of answer. A
+	 * connection that is found dead before a byte went out was no attempt. */
 	uint32_t replayable;
 	/* All its replies, as they lie in memory, when that is less than the options'
 	 * reply_bytes_max: E_LIMIT beyond, as there; 0 = theirs. */

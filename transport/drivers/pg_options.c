@@ -61,7 +61,7 @@ static const struct kolk_option_word resets[] = {
 	X(text, validation_query, TEXT, IDENTITY, 0, 1, 4096, "postgres.validation_query", NULL,   \
 	  NULL, "the empty query", "of pings, and of the next two")                                \
 	X(uint32_t, validate_on_borrow, SWITCH, IDENTITY, 0, 0, 1, "postgres.validate_on_borrow",  \
-	  NULL, NULL, NULL, "before a call by key uses a connection that was used before")         \
+	  NULL, NULL, NULL, "before a call by key uses a connection that was not made for it")      \
 	X(uint32_t, validate_on_return, SWITCH, IDENTITY, 0, 0, 1, "postgres.validate_on_return",  \
 	  NULL, NULL, NULL, "after each lease that ran anything; no caller waits")                 \
 	X(uint64_t, validation_timeout_ns, DURATION, IDENTITY, KOLK_S_NS, KOLK_MS_NS,              \
