@@ -219,6 +219,24 @@ static void only_used_connections_are_validated(void **state)
 	close_stage(&fixture);
 }
 
+/* It lay idle as those do that were used, and its server may have ended it likewise. */
+static void what_was_made_ahead_is_validated(void **state)
+{
+	struct kolk_postgres_options o = KOLK_INIT(kolk_postgres_options);
+	struct kolk_pool_limits limits = KOLK_INIT(kolk_pool_limits);
+	struct fixture fixture;
+
+	(void)state;
+	o.validate_on_borrow = 1;
+	open_stage(&fixture, &o, KOLK_FOREVER);
+	limits.idle_min = 1;
+	assert_int_equal(kolk_pool_limits_set(fixture.pool, &limits), KOLK_OK);
+	assert_int_equal(kolk_pool_warm(fixture.pool, kolk_in_ms(10000)), KOLK_OK);
+	assert_int_equal(query(&fixture), KOLK_OK);
+	assert_seen(&fixture, "0:|0:work|");
+	close_stage(&fixture);
+}
+
 /* Both used ones fail, by an error, an open transaction and by silence: a new one serves. */
 static void what_fails_on_borrow_is_closed(void **state)
 {
@@ -394,6 +412,7 @@ static void a_statement_that_may_leave_state_is_reset_first(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(idle_connections_get_the_query),
 	cmocka_unit_test(only_used_connections_are_validated),
+	cmocka_unit_test(what_was_made_ahead_is_validated),
 	cmocka_unit_test(what_fails_on_borrow_is_closed),
 	cmocka_unit_test(calls_on_a_loop_are_validated),
 	cmocka_unit_test(a_call_is_cancelled_while_it_validates),
