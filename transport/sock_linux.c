@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -180,28 +179,9 @@ int32_t kolk__sock_connected(const struct kolk_op *op, int32_t result)
 	return -ECONNREFUSED;
 }
 
-/* send and recv are cancellation points: the C library brackets each in two locked instructions,
- * for a call that never waits. Sanitizers look at them: at the memory, and at what threads tell
- * each other by sockets. */
-#if defined(SYS_sendto) && defined(SYS_recvfrom) && !defined(KOLK__TSAN) && \
-	!defined(__SANITIZE_ADDRESS__)
-static ssize_t send_now(int fd, const void *data, size_t size, int flags)
-{
-	return syscall(SYS_sendto, fd, data, size, flags, NULL, 0);
-}
-
-static ssize_t recv_now(int fd, void *data, size_t size, int flags)
-{
-	return syscall(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
-}
-#else
-#define send_now send
-#define recv_now recv
-#endif
-
 int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t size)
 {
-	ssize_t sent = send_now(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t sent = send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	(void)context;
 	return sent >= 0 ? sent : -errno;
@@ -209,7 +189,7 @@ int64_t kolk__linux_sock_send(void *context, int fd, const void *data, size_t si
 
 int64_t kolk__linux_sock_recv(void *context, int fd, void *data, size_t size)
 {
-	ssize_t received = recv_now(fd, data, size, MSG_DONTWAIT);
+	ssize_t received = recv(fd, data, size, MSG_DONTWAIT);
 
 	(void)context;
 	return received >= 0 ? received : -errno;
