@@ -3,11 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "core/base/ascii.h"
+#include "transport/drivers/h1_bytes.h"
 #include "transport/drivers/h1_fields.h"
 
 enum { TOKEN = 1, VALUE = 2 };
@@ -64,43 +61,15 @@ char *h1_copy_name(char *to, const char *name)
 	return to;
 }
 
-/* Whether none of eight bytes is below a blank, and none is DEL (Hacker's Delight, section 6-1). */
-static bool eight_are_plain(const char *text)
-{
-	const uint64_t ones = 0x0101010101010101, tops = ones << 7;
-	uint64_t bytes, dels;
-
-	memcpy(&bytes, text, sizeof bytes);
-	dels = bytes ^ ones * 0x7f;
-	return ((((bytes - ones * ' ') & ~bytes) | ((dels - ones) & ~dels)) & tops) == 0;
-}
-
-/* The same of sixteen. */
-static bool sixteen_are_plain(const char *text)
-{
-#ifdef __SSE2__
-	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)text);
-	__m128i dels = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-	__m128i above = _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8(' ')), bytes);
-
-	return _mm_movemask_epi8(_mm_andnot_si128(dels, above)) == 0xffff;
-#else
-	return eight_are_plain(text) && eight_are_plain(text + 8);
-#endif
-}
-
 /* From the first HTAB on, each byte by itself; the last ones may be looked at twice. */
 bool h1_is_value(const char *text, size_t size)
 {
 	size_t plain = 0;
 
-	while (size - plain >= 16 && sixteen_are_plain(text + plain))
-		plain += 16;
-	if (size >= 16 && size - plain < 16 && sixteen_are_plain(text + size - 16))
-		return true;
-	while (size - plain >= 8 && eight_are_plain(text + plain))
-		plain += 8;
-	if (size >= 8 && size - plain < 8 && eight_are_plain(text + size - 8))
+	while (size - plain >= H1_STEP && h1_plain_size(text + plain) == H1_STEP)
+		plain += H1_STEP;
+	if (size >= H1_STEP && size - plain < H1_STEP &&
+	    h1_plain_size(text + size - H1_STEP) == H1_STEP)
 		return true;
 	return all_are(text + plain, size - plain, VALUE);
 }
@@ -319,45 +288,52 @@ char *h1_line_end(char *line)
 	return end > line && end[-1] == '\r' ? end - 1 : NULL;
 }
 
-enum { LINES_STEP = 16, LINES_SPARE = 2 }; /* bytes at a time, and those seen behind them */
+enum { LINES_SPARE = 2 }; /* bytes that are seen behind a step */
 
-/* Of the first LF of "\n\r\n" in a step: which byte it is; LINES_STEP = there is none. */
-static size_t find_in_step(const char *text)
+/* Of H1_STEP bytes: which byte is the first LF of "\n\r\n"; H1_STEP = there is none. */
+static size_t find_in_step(const char *text, uint32_t may_be)
 {
-	size_t at = 0;
+	size_t at = may_be == 0 ? H1_STEP : (size_t)__builtin_ctz(may_be);
 
-#ifdef __SSE2__
-	__m128i lf = _mm_set1_epi8('\n');
-	__m128i first = _mm_loadu_si128((const __m128i *)(const void *)text);
-	__m128i third = _mm_loadu_si128((const __m128i *)(const void *)(text + LINES_SPARE));
-	int found = _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(first, lf),
-						    _mm_cmpeq_epi8(third, lf)));
-
-	if (found == 0)
-		return LINES_STEP;
-	at = (size_t)__builtin_ctz((unsigned)found);
-#endif
-	while (at < LINES_STEP && memcmp(text + at, "\n\r\n", 3) != 0)
+	while (at < H1_STEP && memcmp(text + at, "\n\r\n", 3) != 0)
 		at++;
 	return at;
 }
 
+/* A bit for each of H1_STEP bytes that may be that LF. */
+static uint32_t may_be_in_step(const char *text)
+{
+#ifdef __SSE2__
+	__m128i lf = _mm_set1_epi8('\n');
+	__m128i first = _mm_cmpeq_epi8(h1_load(text), lf);
+	__m128i third = _mm_cmpeq_epi8(h1_load(text + LINES_SPARE), lf);
+
+	return (uint32_t)_mm_movemask_epi8(_mm_and_si128(first, third));
+#else
+	return memchr(text, '\n', H1_STEP) != NULL;
+#endif
+}
+
+/* Two steps at a time while there is none. */
 size_t h1_lines_size(const char *text, size_t size)
 {
-	size_t at = 0, last = size - LINES_STEP - LINES_SPARE;
+	size_t at = 0, last = size - H1_STEP - LINES_SPARE;
 
 	if (size >= 2 && memcmp(text, "\r\n", 2) == 0)
 		return 2;
-	if (size < LINES_STEP + LINES_SPARE)
+	if (size < H1_STEP + LINES_SPARE)
 		return 0;
+	while (last - at >= 2 * H1_STEP &&
+	       (may_be_in_step(text + at) | may_be_in_step(text + at + H1_STEP)) == 0)
+		at += 2 * H1_STEP;
 	for (;;) {
-		size_t found = find_in_step(text + at);
+		size_t found = find_in_step(text + at, may_be_in_step(text + at));
 
-		if (found < LINES_STEP)
+		if (found < H1_STEP)
 			return at + found + 3;
 		if (at == last)
 			return 0;
-		at = last - at > LINES_STEP ? at + LINES_STEP : last;
+		at = last - at > H1_STEP ? at + H1_STEP : last;
 	}
 }
 
@@ -386,69 +362,57 @@ static enum kolk_err add_field(struct h1_message *message)
 	return reserve_field(message) ? KOLK_OK : KOLK_E_MEMORY;
 }
 
-/* Letters, digits and "-" at the beginning of sixteen bytes are made lower-case, as most names have
- * nothing else; returns how many they are. */
-static size_t lower_sixteen(char *text)
+/* Where the value that begins here ends: at the first byte that no value has. */
+static char *value_end(char *at)
 {
-#ifdef __SSE2__
-	const __m128i places = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)text);
-	__m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-	__m128i letters = _mm_and_si128(_mm_cmpgt_epi8(folded, _mm_set1_epi8('a' - 1)),
-					_mm_cmplt_epi8(folded, _mm_set1_epi8('z' + 1)));
-	__m128i digits = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8('0' - 1)),
-				       _mm_cmplt_epi8(bytes, _mm_set1_epi8('9' + 1)));
-	__m128i dashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
-	int named = _mm_movemask_epi8(_mm_or_si128(letters, _mm_or_si128(digits, dashes)));
-	int size = __builtin_ctz((unsigned)~named | 0x10000u);
-	__m128i before = _mm_cmplt_epi8(places, _mm_set1_epi8((char)size));
+	for (;;) {
+		size_t plain = h1_plain_size(at);
 
-	letters = _mm_and_si128(_mm_and_si128(letters, before), _mm_set1_epi8(0x20));
-	_mm_storeu_si128((__m128i *)(void *)text, _mm_or_si128(bytes, letters));
-	return (size_t)size;
-#else
-	(void)text;
-	return 0;
-#endif
+		at += plain;
+		if (plain == H1_STEP)
+			continue;
+		if (*at != '\t')
+			return at;
+		at++;
+	}
 }
 
-static enum kolk_err split_field(struct h1_message *message, char *line, char *end,
+/* Each byte of a line is looked at once: a name ends at its colon, a value at its CR. *line moves
+ * on. */
+static enum kolk_err split_field(struct h1_message *message, char **line,
 				 struct h1_framing *framing)
 {
+	char *name = *line, *colon = name + h1_lower(name), *value, *end, lower;
 	enum kolk_err err;
-	char *colon = line, *value, lower;
 
-	if (end - colon >= 16)
-		colon += lower_sixteen(colon);
 	for (; (lower = lowered[(uint8_t)*colon]) != 0; colon++)
 		*colon = lower;
-	if (*colon != ':' || colon == line)
+	if (*colon != ':' || colon == name)
 		return h1_message_break(message); /* a blank before the colon or at the start, too */
 	for (value = colon + 1; is_blank(*value); value++)
 		;
+	end = value_end(value);
+	if (end[0] != '\r' || end[1] != '\n')
+		return h1_message_break(message);
+	*line = end + 2;
 	while (end > value && is_blank(end[-1]))
 		end--;
-	if (!h1_is_value(value, (size_t)(end - value)))
-		return h1_message_break(message);
 	err = add_field(message);
 	if (err != KOLK_OK)
 		return err;
 	*colon = *end = '\0';
-	if (!read_framing(part_between(line, colon), part_between(value, end), framing))
+	if (!read_framing(part_between(name, colon), part_between(value, end), framing))
 		return h1_message_break(message);
 	message->fields[message->field_count++] =
-		(struct kolk_http_field){ .name = line, .value = value };
+		(struct kolk_http_field){ .name = name, .value = value };
 	return KOLK_OK;
 }
 
 enum kolk_err h1_split_fields(struct h1_message *message, char *line, struct h1_framing *framing)
 {
-	char *end;
-
 	message->field_count = 0;
-	for (; (end = h1_line_end(line)) != line; line = end + 2) {
-		enum kolk_err err = end != NULL ? split_field(message, line, end, framing) :
-						  h1_message_break(message);
+	while (line[0] != '\r' || line[1] != '\n') {
+		enum kolk_err err = split_field(message, &line, framing);
 
 		if (err != KOLK_OK)
 			return err;

@@ -24,8 +24,9 @@ struct h1_framing {
 
 /* Split the head that is gathered in message.text, in place, into parser->head. */
 enum kolk_err h1_split_head(struct h1_parser *parser, struct h1_framing *framing);
-/* The same for fields alone, from here to the empty line, into message->fields. E_PROTOCOL: it is
- * broken, and too_large says whether by fields_max; E_MEMORY. */
+/* The same for fields alone, from here to the empty line, into message->fields. H1_TEXT_SPARE bytes
+ * behind that line can be read. E_PROTOCOL: it is broken, and too_large says whether by fields_max;
+ * E_MEMORY. */
 enum kolk_err h1_split_fields(struct h1_message *message, char *line, struct h1_framing *framing);
 
 /* Whether a field of this name, in lower case, may be a trailer: none that says what the head alone

@@ -77,16 +77,17 @@ static enum kolk_err too_large(struct h1_message *message)
 static enum kolk_err text_add(struct h1_message *message, const uint8_t *data, size_t size,
 			      size_t max)
 {
-	size_t capacity = message->text_capacity;
+	size_t capacity = message->text_capacity, whole;
 
 	if (size > max - message->text_size)
 		return too_large(message);
-	if (message->text_size + size > capacity) {
+	whole = message->text_size + size + H1_TEXT_SPARE;
+	if (whole > capacity) {
 		char *text;
 
 		capacity = capacity == 0 ? 256 : capacity * 2;
-		if (capacity < message->text_size + size)
-			capacity = message->text_size + size;
+		if (capacity < whole)
+			capacity = whole;
 		text = realloc(message->text, capacity);
 		if (text == NULL)
 			return KOLK_E_MEMORY;
@@ -95,6 +96,7 @@ static enum kolk_err text_add(struct h1_message *message, const uint8_t *data, s
 	}
 	memcpy(message->text + message->text_size, data, size);
 	message->text_size += size;
+	memset(message->text + message->text_size, 0, H1_TEXT_SPARE);
 	return KOLK_OK;
 }
 

@@ -15,6 +15,8 @@ enum h1_state {
 	H1_UNTIL_CLOSE, H1_WHOLE, H1_SWITCHING, H1_FINISHED, H1_BROKEN
 };
 
+enum { H1_TEXT_SPARE = 16 };    /* zeros behind a text: it is looked at so many bytes at a time */
+
 struct h1_message {
 	uint8_t state;          /* enum h1_state */
 	bool too_large;         /* it is broken because a bound is exceeded */
