@@ -275,6 +275,7 @@ static void test_bounds(void **state)
 		{GET "X: ", "a", 600, "", 431},
 		{GET, "X: a\r\n", 7, "\r\n", KEEP},
 		{GET, "X: a\r\n", 8, "\r\n", 431},
+		{GET, "X: a\r\n", 8, "\n\r\n", 400},
 		{CHUNKED, "1\r\na\r\n", 64, "0\r\n\r\n", KEEP},
 		{CHUNKED, "1\r\na\r\n", 65, "0\r\n\r\n", 413},
 		{CHUNKED "1;", "x", 200, "\r\na\r\n0\r\n\r\n", KEEP},
@@ -284,6 +285,7 @@ static void test_bounds(void **state)
 		{CHUNKED, "1;xxxxxxxx\r\na\r\n", 60, "0\r\n\r\n", 400}, /* 512 bytes in all */
 		{CHUNKED "0\r\n", "X: a\r\n", 8, "\r\n", KEEP},
 		{CHUNKED "0\r\n", "X: a\r\n", 9, "\r\n", 431},
+		{CHUNKED "0\r\n", "X: a\r\n", 9, "\n\r\n", 400},
 		{CHUNKED "0\r\nX: ", "a", 600, "\r\n\r\n", 431},
 		{CHUNKED "0\r\nX: ", "a", 600, "", 431},
 		/* a line that ends without a CR, and memory that ends with the head */

@@ -414,6 +414,10 @@ enum kolk_err h1_split_fields(struct h1_message *message, char *line, struct h1_
 	while (line[0] != '\r' || line[1] != '\n') {
 		enum kolk_err err = split_field(message, &line, framing);
 
+		if (err == KOLK_E_PROTOCOL && !h1_lines_end_well(message, line)) {
+			message->too_large = false;
+			framing->coding = NULL;
+		}
 		if (err != KOLK_OK)
 			return err;
 	}

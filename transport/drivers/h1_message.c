@@ -142,6 +142,14 @@ static enum kolk_err whole_lines(const char *text, size_t size, size_t *taken)
 	return KOLK_PENDING;
 }
 
+bool h1_lines_end_well(const struct h1_message *message, const char *line)
+{
+	size_t taken = 0;
+
+	return whole_lines(line, (size_t)(message->text + message->text_size - line), &taken) ==
+	       KOLK_OK;
+}
+
 /* Whole lines are looked at where they lie, and copied at once. Where the last one is there, what
  * is in a line is looked at when it is split. */
 static enum kolk_err gather_lines(struct h1_message *message, const uint8_t **data, size_t *size)

@@ -57,6 +57,9 @@ enum kolk_err h1_gather_line(struct h1_message *message, const uint8_t **data, s
 			     size_t max);
 /* Add the next lines up to the empty one to text: KOLK_OK, KOLK_PENDING until it is there. */
 enum kolk_err h1_gather(struct h1_message *message, const uint8_t **data, size_t *size);
+/* Whether the lines from here to the empty one end as they should. Of a head that came whole it is
+ * not known before it is split; what it is refused for does not depend on how it came. */
+bool h1_lines_end_well(const struct h1_message *message, const char *line);
 /* What was gathered is split, or of no use: the next line is the first again. */
 void h1_forget_text(struct h1_message *message);
 

@@ -217,7 +217,7 @@ static enum kolk_err split_head(struct h1_request_parser *parser)
 	enum kolk_err err;
 
 	if (status != 0)
-		return refuse(parser, status);
+		return refuse(parser, h1_lines_end_well(message, end + 2) ? status : 400);
 	err = h1_split_fields(message, end + 2, &framing);
 	if (err == KOLK_E_PROTOCOL)
 		return refuse(parser, message->too_large ? 431 :
