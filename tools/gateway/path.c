@@ -58,14 +58,27 @@ static bool is_dots(const struct segment *segment)
 	return segment->size == segment->dots && (segment->dots == 1 || segment->dots == 2);
 }
 
+/* Bytes that mean what they are, whatever is beside them. */
+static const bool ordinary[256] = {
+	['\x01' ... '$'] = true, ['&' ... '-'] = true, ['0' ... ':'] = true, ['<' ... '>'] = true,
+	['@' ... '['] = true, [']' ... 0xff] = true,
+};
+
+/* The first of "//" and the others from here on, or the end. */
+static const char *find_special(const char *path)
+{
+	for (;; path++) {
+		while (ordinary[(uint8_t)*path])
+			path++;
+		if (path[0] != '/' || path[1] == '/')
+			return path;
+	}
+}
+
 /* Nobody reads it otherwise: most paths are so. */
 static bool is_plain(const char *path)
 {
-	for (; !is_end(*path); path++)
-		if (*path == '.' || *path == '%' || *path == ';' || *path == '\\' ||
-		    (path[0] == '/' && path[1] == '/'))
-			return false;
-	return true;
+	return is_end(*find_special(path));
 }
 
 enum gw_path_reading gw_path_reading(const char *path)
@@ -119,10 +132,9 @@ bool gw_path_begins_well(const char *path)
 
 bool gw_path_is_literal(const char *path)
 {
-	for (; !is_end(*path); path++)
-		if (*path == '%' || *path == ';' || *path == '\\' || (path[0] == '/' && path[1] == '/'))
-			return false;
-	return true;
+	for (path = find_special(path); *path == '.'; path = find_special(path + 1))
+		;
+	return is_end(*path);
 }
 
 /* A path that is read without parameters, with one '/' for several, up to an encoded NUL. */

@@ -200,14 +200,14 @@ static size_t host_size(const char *authority)
 	return size > 0 && authority[size - 1] == '.' ? size - 1 : size;
 }
 
-static bool host_matches(const struct gw_target *target, const char *authority)
+/* size: host_size(authority) */
+static bool host_matches(const struct gw_target *target, const char *authority, size_t size)
 {
 	const char *host = target->route->host;
-	size_t size, wanted = target->host_size;
+	size_t wanted = target->host_size;
 
 	if (host == NULL)
 		return true;
-	size = host_size(authority);
 	if (!is_wildcard(target->route))
 		return size == wanted && strncasecmp(authority, host, size) == 0;
 	wanted -= 1; /* ".name" */
@@ -265,13 +265,14 @@ const struct gw_target *gw_view_find(const struct gw_view *view,
 {
 	const char *preflight = gw_preflight_method(head);
 	bool literal = gw_path_is_literal(head->target);
+	size_t host = host_size(head->authority);
 
 	for (uint32_t i = 0; i < view->config->route_count; i++) {
 		const struct gw_target *target = &view->targets[i];
 		const struct gw_route *route = target->route;
 		bool cors = preflight != NULL && route->cors_origins != NULL;
 
-		if (host_matches(target, head->authority) &&
+		if (host_matches(target, head->authority, host) &&
 		    path_matches(target, head->target, literal) &&
 		    method_matches(route, cors ? preflight : head->method) &&
 		    (cors || header_matches(route, head)))
@@ -284,17 +285,18 @@ const struct gw_target *gw_view_find_metadata(const struct gw_view *view,
 					      const struct kolk_http_request_head *head)
 {
 	const size_t prefix = sizeof GW_METADATA_PATH - 1;
-	size_t size;
+	size_t size, host;
 
 	if (strncmp(head->target, GW_METADATA_PATH, prefix) != 0)
 		return NULL;
 	size = strcspn(head->target, "?");
+	host = host_size(head->authority);
 	for (uint32_t i = 0; i < view->config->route_count; i++) {
 		const struct gw_target *target = &view->targets[i];
 		const char *path = target->route->access.metadata_path;
 
 		if (path != NULL && strlen(path) == size && memcmp(path, head->target, size) == 0 &&
-		    host_matches(target, head->authority))
+		    host_matches(target, head->authority, host))
 			return target;
 	}
 	return NULL;
