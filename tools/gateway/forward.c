@@ -321,6 +321,8 @@ static bool keep(struct gw_exchange *x, bool request, const struct kolk_http_fie
 {
 	uint8_t marks[GW_TRAILERS_MAX];
 
+	if (count == 0)
+		return true;
 	if (count > GW_TRAILERS_MAX)
 		return false;
 	kolk_http_field_marks(fields, count, marks);

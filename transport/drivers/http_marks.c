@@ -114,12 +114,25 @@ static void mark_named(const struct message *message)
 	}
 }
 
+/* Of what has its mark by its own name: of the fields of a connection, Connection alone begins so,
+ * and most say nothing else. */
+static bool names_others(const struct kolk_http_field *field, uint8_t mark)
+{
+	return (mark & KOLK_HTTP_MARK_HOP_BY_HOP) && kolk__lower(field->name[0]) == 'c' &&
+	       strcmp(field->value, "keep-alive") != 0;
+}
+
 void kolk_http_field_marks(const struct kolk_http_field *fields, size_t count, uint8_t *marks)
 {
 	const struct message message = { .fields = fields, .count = count, .marks = marks };
+	bool named = false;
 
-	for (size_t i = 0; i < count; i++)
-		marks[i] = may_be_marked(fields[i].name) ?
-				   http_field_mark(fields[i].name, strlen(fields[i].name)) : 0;
-	mark_named(&message);
+	for (size_t i = 0; i < count; i++) {
+		const char *name = fields[i].name;
+
+		marks[i] = may_be_marked(name) ? http_field_mark(name, strlen(name)) : 0;
+		named |= marks[i] != 0 && names_others(&fields[i], marks[i]);
+	}
+	if (named)
+		mark_named(&message);
 }
