@@ -66,10 +66,9 @@ bool h1_is_value(const char *text, size_t size)
 {
 	size_t plain = 0;
 
-	while (size - plain >= H1_STEP && h1_plain_size(text + plain) == H1_STEP)
+	while (size - plain >= H1_STEP && h1_odd(text + plain) == 0)
 		plain += H1_STEP;
-	if (size >= H1_STEP && size - plain < H1_STEP &&
-	    h1_plain_size(text + size - H1_STEP) == H1_STEP)
+	if (size >= H1_STEP && size - plain < H1_STEP && h1_odd(text + size - H1_STEP) == 0)
 		return true;
 	return all_are(text + plain, size - plain, VALUE);
 }
@@ -366,11 +365,13 @@ static enum kolk_err add_field(struct h1_message *message)
 static char *value_end(char *at)
 {
 	for (;;) {
-		size_t plain = h1_plain_size(at);
+		uint32_t odd = h1_odd(at);
 
-		at += plain;
-		if (plain == H1_STEP)
+		if (odd == 0) {
+			at += H1_STEP;
 			continue;
+		}
+		at += __builtin_ctz(odd);
 		if (*at != '\t')
 			return at;
 		at++;
@@ -378,13 +379,15 @@ static char *value_end(char *at)
 }
 
 /* Each byte of a line is looked at once: a name ends at its colon, a value at its CR. *line moves
- * on. */
+ * on. The name is written last: a value that was read behind it would wait for that. */
 static enum kolk_err split_field(struct h1_message *message, char **line,
 				 struct h1_framing *framing)
 {
-	char *name = *line, *colon = name + h1_lower(name), *value, *end, lower;
+	char *name = *line, *colon, *value, *end, lower;
+	size_t named = h1_name_size(name);
 	enum kolk_err err;
 
+	colon = name + named;
 	for (; (lower = lowered[(uint8_t)*colon]) != 0; colon++)
 		*colon = lower;
 	if (*colon != ':' || colon == name)
@@ -395,6 +398,7 @@ static enum kolk_err split_field(struct h1_message *message, char **line,
 	if (end[0] != '\r' || end[1] != '\n')
 		return h1_message_break(message);
 	*line = end + 2;
+	h1_lower(name, named);
 	while (end > value && is_blank(end[-1]))
 		end--;
 	err = add_field(message);
@@ -414,12 +418,13 @@ enum kolk_err h1_split_fields(struct h1_message *message, char *line, struct h1_
 	while (line[0] != '\r' || line[1] != '\n') {
 		enum kolk_err err = split_field(message, &line, framing);
 
+		if (err == KOLK_OK)
+			continue;
 		if (err == KOLK_E_PROTOCOL && !h1_lines_end_well(message, line)) {
 			message->too_large = false;
 			framing->coding = NULL;
 		}
-		if (err != KOLK_OK)
-			return err;
+		return err;
 	}
 	return framing->chunked && framing->has_length ? h1_message_break(message) : KOLK_OK;
 }
