@@ -31,7 +31,7 @@ static inline bool h1_eight_are_plain(const char *text)
 }
 #endif
 
-/* Of H1_STEP bytes: a bit for each below a blank or DEL; without SSE2 for the first of them alone. */
+/* Of H1_STEP bytes: a bit for each below a blank or DEL; without SSE2, for the first alone. */
 static inline uint32_t h1_odd(const char *text)
 {
 #ifdef __SSE2__
