@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/base/atomic.h"
@@ -179,6 +180,143 @@ static void hosts_are_names(void **state)
 	gw_view_free(view);
 }
 
+/* Each of these is tried in another order than the file has. */
+static void the_longest_path_of_the_nearest_host(void **state)
+{
+	static const struct {
+		const char *authority, *target, *way;
+	} ways[] = {
+		{ "a.test", "/", "1" }, { "A.test:80", "/x", "2" }, { "a.test", "/x/y/z?q", "3" },
+		{ "a.test", "/xy", "1" }, { "a.test.", "/x/;p/y", "400" }, { "b.test", "/x", "4" },
+		{ "b.test", "/y", "0" }, { "c.w.test", "/", "6" }, { "c.w.test", "/x/q", "7" },
+		{ "c.v.w.test", "/x", "8" }, { "c.v.w.test", "/q", "6" }, { "v.w.test", "/x", "7" },
+		{ "w.test", "/x", "5" }, { ".w.test", "/x", "5" }, { "d.test", "/x/y/", "5" },
+		{ "d.test", "/z%3Ay/q", "10" }, { "d.test", "/z:y", "10" }, { "d.test", "/z:y/w", "9" },
+		{ "d.test", "*", "0" }, { "b.test", "/x/q", "4" }, { "[::1]:80", "/q", "11" },
+		{ "[::1]", "/x", "11" }, { "b.test", "", "0" },
+	};
+	struct gw_view *view = view_of("  - {pool: api}\n"
+				       "  - {match: {host: a.test}, pool: api}\n"
+				       "  - {match: {host: a.test, path: /x}, pool: api}\n"
+				       "  - {match: {host: A.test, path: /x/y}, pool: api}\n"
+				       "  - {match: {host: b.test, path: /x}, pool: api}\n"
+				       "  - {match: {path: /x/}, pool: api}\n"
+				       "  - {match: {host: '*.w.test'}, pool: api}\n"
+				       "  - {match: {host: '*.w.test', path: /x}, pool: api}\n"
+				       "  - {match: {host: '*.v.w.test', path: /x}, pool: api}\n"
+				       "  - {match: {path: '/z:y/w'}, pool: api}\n"
+				       "  - {match: {path: /z%3Ay}, pool: api}\n"
+				       "  - {match: {host: '[::1]'}, pool: api}\n");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		const char *way = way_of(view, ways[i].authority, ways[i].target);
+
+		if (strcmp(way, ways[i].way) != 0)
+			fail_msg("%s%s goes to %s, not to %s", ways[i].authority, ways[i].target, way,
+				 ways[i].way);
+	}
+	gw_view_free(view);
+}
+
+/* Of what matches, the first whose other conditions hold; else a shorter path, a wider host. */
+static void other_conditions(void **state)
+{
+	static const struct kolk_http_field version = { "x-version", "2" };
+	static const struct {
+		const char *authority, *target, *method;
+		uint32_t fields;
+		int way;
+	} ways[] = {
+		{ "a.test", "/x", "GET", 0, 2 }, { "a.test", "/x", "GET", 1, 0 },
+		{ "a.test", "/x", "PUT", 1, 1 }, { "a.test", "/x", "PUT", 0, 3 },
+		{ "a.test", "/", "PUT", 0, 3 }, { "a.test", "/", "POST", 0, 4 },
+		{ "b.test", "/x", "POST", 0, 4 }, { "b.test", "/x", "DELETE", 0, -1 },
+	};
+	struct gw_view *view =
+		view_of("  - {match: {host: a.test, path: /x, methods: [GET], header: 'x-version: 2'}, pool: api}\n"
+			"  - {match: {host: a.test, path: /x, header: x-version}, pool: api}\n"
+			"  - {match: {host: a.test, path: /x, methods: [GET]}, pool: api}\n"
+			"  - {match: {host: '*.test', methods: [PUT]}, pool: api}\n"
+			"  - {match: {methods: [POST]}, pool: api}\n");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		const struct kolk_http_request_head head = {
+			.size = sizeof head, .method = ways[i].method, .authority = ways[i].authority,
+			.target = ways[i].target, .fields = &version, .field_count = ways[i].fields
+		};
+		const struct gw_target *found = gw_view_find(view, &head);
+
+		assert_int_equal(found != NULL ? (int)found->route->index : -1, ways[i].way);
+	}
+	gw_view_free(view);
+}
+
+/* ---- many routes */
+
+enum { MANY = 900 };
+
+/* So many routes, a third by host, a third by wildcard, a third by path; and for any at the end. */
+static struct gw_view *many(void)
+{
+	static char routes[MANY * 64];
+	size_t size = 0;
+
+	for (int i = 0; i < MANY; i++)
+		size += (size_t)snprintf(routes + size, sizeof routes - size,
+					 i % 3 == 0 ? "  - {match: {host: h%d.test}, pool: api}\n" :
+					 i % 3 == 1 ? "  - {match: {host: '*.w%d.test'}, pool: api}\n" :
+						      "  - {match: {path: /p/%d}, pool: api}\n", i);
+	snprintf(routes + size, sizeof routes - size, "  - {pool: api}\n");
+	return view_of(routes);
+}
+
+static const char *way_to(const struct gw_view *view, int i)
+{
+	char authority[32] = "x.test", path[32] = "/q";
+
+	if (i % 3 == 0)
+		snprintf(authority, sizeof authority, "h%d.test", i);
+	else if (i % 3 == 1)
+		snprintf(authority, sizeof authority, "a.b.w%d.test", i);
+	else
+		snprintf(path, sizeof path, "/p/%d/q", i);
+	return way_of(view, authority, i == MANY ? "/none" : path);
+}
+
+static void many_routes_are_told_apart(void **state)
+{
+	struct gw_view *view = many();
+
+	(void)state;
+	for (int i = 0; i <= MANY; i++)
+		assert_int_equal(atoi(way_to(view, i)), i);
+	gw_view_free(view);
+}
+
+/* What the others match is where a look ends the program. */
+static void a_request_looks_at_no_route_of_another_host_or_path(void **state)
+{
+	static const int wanted[] = { 0, 1, 2, MANY / 2, MANY - 2, MANY };
+	struct gw_view *view = many();
+	struct gw_route before[MANY + 1], *routes = view->config->routes;
+	char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(nowhere != MAP_FAILED);
+	memcpy(before, routes, sizeof before);
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+		for (int j = 0; j < MANY; j++)
+			if (j != wanted[i])
+				routes[j].host = routes[j].path = nowhere;
+		assert_int_equal(atoi(way_to(view, wanted[i])), wanted[i]);
+		memcpy(routes, before, sizeof before);
+	}
+	munmap(nowhere, 4096);
+	gw_view_free(view);
+}
+
 /* ---- reloads while requests hold the tables */
 
 enum { LOOPS = 3, RELOADS = 300, HELD = 8 };
@@ -277,6 +415,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(ambiguous_paths_are_refused),
 	cmocka_unit_test(other_spellings_take_the_same_route),
 	cmocka_unit_test(what_is_left_of_a_prefix),
+	cmocka_unit_test(the_longest_path_of_the_nearest_host),
+	cmocka_unit_test(other_conditions),
+	cmocka_unit_test(many_routes_are_told_apart),
+	cmocka_unit_test(a_request_looks_at_no_route_of_another_host_or_path),
 	cmocka_unit_test(reloads_under_use),
 };
 CMOCKA_TESTS(route, tests);

@@ -2,10 +2,10 @@
 /* path.c - paths as they are read: servers do not agree on it. */
 #include "tools/gateway/path.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "core/base/ascii.h"
+#include "tools/gateway/fnv.h"
 
 enum { END = -1 };
 
@@ -137,13 +137,8 @@ bool gw_path_is_literal(const char *path)
 	return is_end(*path);
 }
 
-/* A path that is read without parameters, with one '/' for several, up to an encoded NUL. */
-struct reader {
-	const char *at;
-	int last;
-};
-
-static int next(struct reader *reader)
+/* Without parameters, with one '/' for several, up to an encoded NUL. */
+static int next(struct gw_path_reader *reader)
 {
 	int c;
 
@@ -158,7 +153,7 @@ static int next(struct reader *reader)
 
 size_t gw_path_match(const char *prefix, size_t size, const char *path)
 {
-	struct reader wanted = { .at = prefix }, given = { .at = path };
+	struct gw_path_reader wanted = { .at = prefix }, given = { .at = path };
 	const char *behind;
 	int c;
 
@@ -168,4 +163,24 @@ size_t gw_path_match(const char *prefix, size_t size, const char *path)
 	behind = given.at;
 	c = next(&given);
 	return c == '/' || c == END ? (size_t)(behind - path) : GW_PATH_NO_MATCH;
+}
+
+void gw_path_segments_begin(struct gw_path_segments *segments, const char *path)
+{
+	segments->reader = (struct gw_path_reader){ .at = path };
+	segments->next = next(&segments->reader);
+}
+
+bool gw_path_segment_hash(struct gw_path_segments *segments, uint64_t *hash)
+{
+	int first = segments->next, c = first != END ? next(&segments->reader) : END;
+
+	segments->next = c;
+	if (first == END || (first == '/' && c == END))
+		return false;
+	*hash = gw_fnv_add(*hash, first);
+	for (; c != '/' && c != END; c = next(&segments->reader))
+		*hash = gw_fnv_add(*hash, c);
+	segments->next = c;
+	return true;
 }

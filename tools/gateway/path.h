@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum gw_path_reading {
 	GW_PATH_PLAIN = 0,   /* all read it alike */
@@ -32,6 +33,19 @@ bool gw_path_is_literal(const char *path);
  * no '/', and is GW_PATH_PLAIN. GW_PATH_NO_MATCH = the path does not begin with it. */
 #define GW_PATH_NO_MATCH ((size_t)-1)
 size_t gw_path_match(const char *prefix, size_t size, const char *path);
+
+/* A path, segment by segment, as gw_path_match reads it. */
+struct gw_path_reader {
+	const char *at;
+	int last;
+};
+struct gw_path_segments {
+	struct gw_path_reader reader;
+	int next;            /* the first byte of the next one */
+};
+void gw_path_segments_begin(struct gw_path_segments *segments, const char *path);
+/* Add the next one, "/x", to a hash. False = there is none: a '/' at the end begins none. */
+bool gw_path_segment_hash(struct gw_path_segments *segments, uint64_t *hash);
 
 /* Whether a path begins with one '/', or is empty, or "*": "//host/x" could be read as another
  * host's. */

@@ -16,6 +16,7 @@
 #include "tools/gateway/balance.h"
 #include "tools/gateway/config/config.h"
 #include "tools/gateway/count.h"
+#include "tools/gateway/match.h"
 
 struct gw_target {
 	const struct gw_route *route;
@@ -26,6 +27,11 @@ struct gw_target {
 	struct gw_count *count;    /* its numbers, those of the same route in another view */
 	size_t host_size, path_size; /* of route->host and path; path without a '/' at its end */
 	bool path_literal;         /* nothing of path is encoded */
+	/* match.c: of those with a path, the next in its bucket; of others, the next of its host. */
+	const struct gw_target *next;
+	const struct gw_match_host *host;
+	uint64_t path_hash;
+	uint32_t segments;         /* of path */
 	/* Lists of CORS, joined by ", "; NULL = none. */
 	char *cors_methods, *cors_headers, *cors_expose;
 };
@@ -39,6 +45,7 @@ struct gw_view_loop {
 struct gw_view {
 	struct gw_config *config;
 	struct gw_target *targets; /* config->route_count, in the order of trial */
+	struct gw_match match;     /* of them */
 	struct gw_balancer *balancers; /* config->balancer_count */
 	struct gw_probe *probes;   /* health.c: those of balancers that have checks */
 	uint32_t probe_count;
