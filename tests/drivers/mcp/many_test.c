@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Thousands of calls of one session under way: each gets its own answer, and the youngest does not pay for
- * the others. */
+ * the others. Thousands of tenants: nor does one for other tenants. */
 #include <kolk/mcp_local.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,7 +153,79 @@ static void each_gets_its_own_answer(void **state)
 	free(server);
 }
 
+/* ---- thousands of tenants */
+
+enum { TENANTS = 3000 };
+
+struct tenants {
+	struct place place;
+	struct kolk_mcp_client *clients[TENANTS], *seconds[TENANTS];
+};
+
+static struct kolk_mcp_client *client_of(struct tenants *tenants, int i)
+{
+	char tenant[16];
+
+	snprintf(tenant, sizeof tenant, "tenant%d", i);
+	return place_client(&tenants->place, tenant, NULL);
+}
+
+static uint64_t sessions_of(const struct tenants *tenants)
+{
+	struct kolk_stats stats = place_sessions(&tenants->place);
+
+	return stats.created;
+}
+
+/* CPU time of the loop for the first call of each of so many. */
+static void first_calls(struct tenants *tenants, struct kolk_mcp_client **clients, int from, int to)
+{
+	uint64_t begin_ns, end_ns;
+
+	place_on_loop(tenants->place.loop, read_cpu_time, &begin_ns);
+	for (int i = from; i < to; i++) {
+		clients[i] = client_of(tenants, i);
+		call_tool(clients[i], tenants->place.loop, "{\"name\":\"now\"}", "\"now\"");
+	}
+	place_on_loop(tenants->place.loop, read_cpu_time, &end_ns);
+	print_message("tenants %d to %d: %.1f us\n", from, to,
+		      (double)(end_ns - begin_ns) / 1e3 / (to - from));
+}
+
+/* Two clients of one share its session. */
+static void each_tenant_has_its_own_session(void **state)
+{
+	struct kolk_engine_options engine = KOLK_INIT(kolk_engine_options);
+	struct kolk_mcp_options options = KOLK_INIT(kolk_mcp_options);
+	struct kolk_mcp_server functions = { .size = sizeof functions, .message = on_message };
+	struct tenants *tenants = calloc(1, sizeof *tenants);
+	struct place *place = &tenants->place;
+
+	(void)state;
+	functions.user = calloc(1, sizeof(struct server));
+	engine.connections_max = engine.resources_max = TENANTS;
+	options.isolation = KOLK_MCP_ISOLATION_TENANT;
+	options.sharing = KOLK_MCP_MULTIPLEXED;
+	assert_int_equal(kolk_engine_create(&engine, &place->engine), KOLK_OK);
+	assert_int_equal(kolk_mcp_local_open(place->engine, &functions, &options, &place->mcp), KOLK_OK);
+	place->loop = kolk_engine_loop(place->engine, 0);
+	for (int i = 0; i < TENANTS; i += TENANTS / 3)
+		first_calls(tenants, tenants->clients, i, i + TENANTS / 3);
+	assert_int_equal(sessions_of(tenants), TENANTS);
+	first_calls(tenants, tenants->seconds, 0, TENANTS);
+	assert_int_equal(sessions_of(tenants), TENANTS);
+	for (int i = 0; i < TENANTS; i++) {
+		place_client_close(place, tenants->clients[i]);
+		place_client_close(place, tenants->seconds[i]);
+	}
+	assert_int_equal(kolk_mcp_close(place->mcp, kolk_in_ms(10000)), KOLK_OK);
+	assert_int_equal(kolk_engine_destroy(place->engine), KOLK_OK);
+	free(functions.user);
+	free(tenants);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(each_gets_its_own_answer),
+	cmocka_unit_test(each_tenant_has_its_own_session),
 };
 CMOCKA_TESTS(mcp_many, tests);

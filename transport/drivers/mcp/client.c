@@ -4,22 +4,32 @@
 
 #include "transport/drivers/mcp/inside.h"
 
+static struct mcp_group *group_of_node(const struct kolk__hash_node *node)
+{
+	return mcp_container_of((struct kolk__hash_node *)(uintptr_t)node, struct mcp_group, node);
+}
+
+static bool has_identity(const struct kolk__hash_node *node, const void *identity)
+{
+	return group_of_node(node)->identity == identity;
+}
+
 /* MULTIPLEXED: the group of an identity on this loop, found or made. */
 static struct mcp_group *shared_group(struct mcp_loop *loop, struct mcp_identity *identity)
 {
-	struct mcp_group *group;
+	uint32_t hash = kolk__mcp_hash_of(identity);
+	const struct kolk__hash_node *found =
+		kolk__hash_find(&loop->groups, hash, has_identity, identity);
+	struct mcp_group *group = found != NULL ? group_of_node(found) : malloc(sizeof *group);
 
-	for (struct mcp_link *at = loop->groups.next; at != &loop->groups; at = at->next) {
-		group = mcp_container_of(at, struct mcp_group, link);
-		if (group->identity == identity)
-			return group;
-	}
-	group = malloc(sizeof *group);
-	if (group == NULL)
-		return NULL;
+	if (found != NULL || group == NULL)
+		return group;
 	kolk__mcp_group_init(group, loop, identity);
-	mcp_list_add(&loop->groups, &group->link);
-	return group;
+	group->node.hash = hash;
+	if (kolk__mcp_table_add(&loop->groups, &group->node))
+		return group;
+	free(group);
+	return NULL;
 }
 
 /* On its loop. */
@@ -95,10 +105,13 @@ enum kolk_err kolk_mcp_client_warm(struct kolk_mcp_client *client, uint64_t dead
 
 static void leave_group(struct mcp_group *group)
 {
-	if (group == NULL || (group->clients > 0 && --group->clients > 0))
+	const bool shared = group != NULL && group->clients > 0; /* MULTIPLEXED */
+
+	if (group == NULL || (shared && --group->clients > 0))
 		return;
 	kolk__mcp_group_close(group);
-	mcp_list_del(&group->link); /* MULTIPLEXED */
+	if (shared)
+		kolk__hash_remove(&group->loop->groups, &group->node);
 	free(group);
 }
 

@@ -46,7 +46,6 @@ void kolk__mcp_group_init(struct mcp_group *group, struct mcp_loop *loop,
 	memset(group, 0, sizeof *group);
 	group->loop = loop;
 	group->identity = identity;
-	mcp_list_init(&group->link);
 	mcp_list_init(&group->holds);
 	mcp_list_init(&group->waiting);
 	group->single = sharing == KOLK_MCP_BOUND || sharing == KOLK_MCP_VIRGIN;

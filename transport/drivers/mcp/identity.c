@@ -15,20 +15,24 @@
 
 #include "transport/drivers/mcp/inside.h"
 
-static struct mcp_identity **bucket(struct kolk_mcp *mcp, const struct kolk_key *key)
+static struct mcp_identity *identity_of_node(const struct kolk__hash_node *node)
 {
-	return &mcp->identities[((uintptr_t)key >> 6) % MCP_IDENTITY_BUCKETS];
+	return mcp_container_of((struct kolk__hash_node *)(uintptr_t)node, struct mcp_identity, node);
+}
+
+static bool has_key(const struct kolk__hash_node *node, const void *key)
+{
+	return identity_of_node(node)->key == key;
 }
 
 /* All of these under the lock. */
 
 static struct mcp_identity *find(struct kolk_mcp *mcp, const struct kolk_key *key)
 {
-	struct mcp_identity *identity = *bucket(mcp, key);
+	const struct kolk__hash_node *node =
+		kolk__hash_find(&mcp->identities, kolk__mcp_hash_of(key), has_key, key);
 
-	while (identity != NULL && identity->key != key)
-		identity = identity->next;
-	return identity;
+	return node != NULL ? identity_of_node(node) : NULL;
 }
 
 static void ref(struct mcp_identity *identity)
@@ -41,11 +45,7 @@ static void ref(struct mcp_identity *identity)
 
 static void forget(struct mcp_identity *identity)
 {
-	struct mcp_identity **at = bucket(identity->mcp, identity->key);
-
-	while (*at != identity)
-		at = &(*at)->next;
-	*at = identity->next;
+	kolk__hash_remove(&identity->mcp->identities, &identity->node);
 	mcp_list_del(&identity->unused);
 	identity->mcp->unused_count--;
 	kolk__mcp_tokens_free(identity);
@@ -111,6 +111,7 @@ void kolk__mcp_identities_free(struct kolk_mcp *mcp)
 {
 	while (!mcp_list_empty(&mcp->unused))
 		forget_oldest(mcp);
+	kolk__hash_free(&mcp->identities, kolk_sys_linux());
 }
 
 /* ---- open */
@@ -227,9 +228,12 @@ static struct mcp_identity *add(struct kolk_mcp *mcp, const struct profile *prof
 	if (identity == NULL)
 		return NULL;
 	identity->refs = 1;
-	identity->next = *bucket(mcp, key);
-	*bucket(mcp, key) = identity;
-	return identity;
+	identity->node.hash = kolk__mcp_hash_of(key);
+	if (kolk__mcp_table_add(&mcp->identities, &identity->node))
+		return identity;
+	kolk__mcp_unshare(identity->params);
+	free(identity);
+	return NULL;
 }
 
 /* The handle is the identity's, if it had none. NULL: no memory. */
@@ -237,7 +241,7 @@ static struct mcp_identity *enter(struct kolk_mcp *mcp, const struct profile *pr
 				  struct kolk_key *key)
 {
 	struct mcp_identity *identity;
-	bool has_key;
+	bool has_handle;
 
 	(void)pthread_mutex_lock(&mcp->lock);
 	identity = find_same(mcp, profile, key);
@@ -245,9 +249,9 @@ static struct mcp_identity *enter(struct kolk_mcp *mcp, const struct profile *pr
 		ref(identity);
 	else
 		identity = add(mcp, profile, key);
-	has_key = identity != NULL && identity->clients++ != 0;
+	has_handle = identity != NULL && identity->clients++ != 0;
 	(void)pthread_mutex_unlock(&mcp->lock);
-	if (identity == NULL || has_key)
+	if (identity == NULL || has_handle)
 		kolk_key_close(key);
 	return identity;
 }

@@ -21,7 +21,7 @@
  *   pipe.c      messages over a wire; pipe_lines.c: that of a child; pipe_stream.c: over a stream
  *   pipe_calls.c  the calls on one: whose a message is; pipe_long.c: of one that is too long
  *   note.c      messages whose end no caller waits for; parts.c: the envelope of a whole message
- *   shared.h    texts that many sessions have in common
+ *   shared.h    texts that many sessions have in common; table.c: hash tables
  *
  * All but upstream.c and identity.c runs on one loop: that of the client, or that on which the pool
  * makes and ends a session. A session belongs to the holder of its lease.
@@ -45,8 +45,8 @@
 #include "transport/drivers/mcp/shared.h"
 #include "transport/drivers/mcp/stream.h"
 
-enum { MCP_IDENTITY_BUCKETS = 256, MCP_FIELDS_MAX = 48, /* fields: of a caller */
-       MCP_UNUSED_MAX = 256 };                          /* identities without references */
+enum { MCP_FIELDS_MAX = 48,    /* of a caller */
+       MCP_UNUSED_MAX = 256 }; /* identities without references */
 
 /* The version without sessions that is spoken here. */
 #define MCP_MODERN_VERSION "2026-07-28"
@@ -77,7 +77,7 @@ struct mcp_loop {
 	struct kolk_http *http;
 	struct blocks acquires, parsers, texts, calls; /* of groups, of posts; struct kolk_mcp_call */
 	uint64_t next_id;        /* of requests: no two of an upstream are equal */
-	struct mcp_link groups;  /* MULTIPLEXED: of identities, struct mcp_group.link */
+	struct kolk__hash_table groups; /* MULTIPLEXED: by identity, struct mcp_group.node */
 	struct mcp_link probing; /* calls that wait for the era, struct kolk_mcp_call.link */
 	bool wants_era, era_posted; /* under mcp.lock: era_call runs when the probe has ended */
 	struct kolk_call era_call;
@@ -100,7 +100,7 @@ struct kolk_mcp {
 	pthread_mutex_t lock;
 	pthread_cond_t quiet;            /* clients became 0 */
 	/* Under the lock: */
-	struct mcp_identity *identities[MCP_IDENTITY_BUCKETS];
+	struct kolk__hash_table identities; /* by key, struct mcp_identity.node */
 	struct mcp_link unused;          /* identities without references, the oldest first */
 	uint32_t unused_count;
 	struct mcp_link shared;          /* struct mcp_shared */
@@ -127,7 +127,7 @@ static inline bool mcp_shares_children(const struct kolk_mcp *mcp)
 
 /* Exists while a client, a session or the making of one refers to it. */
 struct mcp_identity {
-	struct mcp_identity *next;    /* in its bucket */
+	struct kolk__hash_node node;  /* in mcp.identities */
 	struct mcp_link unused;       /* mcp.unused, while refs is 0 */
 	struct kolk_mcp *mcp;
 	struct kolk_key *key;         /* of the pool of sessions; open while clients is not 0 */
@@ -169,7 +169,7 @@ struct mcp_hold {
 /* Calls that share sessions: those of one client (BOUND, VIRGIN), or of the clients of an identity
  * on a loop (MULTIPLEXED). Of EXCLUSIVE each call has one for itself. */
 struct mcp_group {
-	struct mcp_link link;         /* MULTIPLEXED: loop.groups */
+	struct kolk__hash_node node;  /* MULTIPLEXED: in loop.groups */
 	struct mcp_loop *loop;
 	struct mcp_identity *identity;
 	uint32_t clients;             /* MULTIPLEXED */

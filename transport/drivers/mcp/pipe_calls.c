@@ -22,22 +22,11 @@ static bool has_id(const struct kolk__hash_node *node, const void *id)
 	return call_of_node(node)->id == *(const uint64_t *)id;
 }
 
-static void free_outgrown(struct mcp_pipe *pipe)
-{
-	const struct kolk_sys *sys = kolk_sys_linux();
-	size_t size;
-	void *array = kolk__hash_take_outgrown(&pipe->by_id, &size);
-
-	if (array != NULL)
-		sys->deallocate(sys->context, array, size);
-}
-
 bool kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 {
 	call->by_id.hash = hash_of(call->id);
-	if (!call->listen && !kolk__hash_add(&pipe->by_id, kolk_sys_linux(), &call->by_id))
+	if (!call->listen && !kolk__mcp_table_add(&pipe->by_id, &call->by_id))
 		return false;
-	free_outgrown(pipe);
 	call->piped = true;
 	call->answered = false;
 	mcp_list_add(&pipe->calls, &call->link);

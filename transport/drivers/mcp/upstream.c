@@ -47,6 +47,7 @@ static void mcp_free(struct kolk_mcp *mcp)
 		blocks_free(&mcp->loops[i].parsers);
 		blocks_free(&mcp->loops[i].calls);
 		blocks_free(&mcp->loops[i].texts);
+		kolk__hash_free(&mcp->loops[i].groups, kolk_sys_linux());
 	}
 	kolk__mcp_identities_free(mcp);
 	(void)pthread_cond_destroy(&mcp->quiet);
@@ -70,7 +71,6 @@ static enum kolk_err open_loops(struct kolk_mcp *mcp)
 
 		loop->mcp = mcp;
 		loop->loop = kolk_engine_loop(mcp->engine, i);
-		mcp_list_init(&loop->groups);
 		mcp_list_init(&loop->probing);
 		mcp_list_init(&loop->ending);
 		loop->acquires.max = loop->parsers.max = loop->calls.max = BLOCKS_KEPT;
