@@ -288,6 +288,8 @@ void h2_conn_update_capacity(struct h2_conn *conn)
 	    conn->http.dispatcher->requests < conn->http.streams)
 		conn->http.streams = conn->http.dispatcher->requests;
 	conn->http.streams_free = free_streams_of(conn);
+	if (conn->http.streams_free > 0)
+		http_conn_has_streams(&conn->http);
 }
 
 /* Give free streams to waiting exchanges. */

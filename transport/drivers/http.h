@@ -133,9 +133,12 @@ struct http_conn {
 	uint32_t streams_free; /* exchanges that it accepts now; 0 = it drains. Set by h2.c */
 	uint32_t streams;      /* how many it accepts at once, as far as is known; set by h2.c */
 	bool zero_limit;       /* its peer allows none for the moment; set by h2.c */
+	bool full;             /* it was found without streams; the dispatcher's */
 };
 
-/* It has more free streams: submits waiting exchanges. */
+/* It has free streams: it will be found. */
+void http_conn_has_streams(struct http_conn *conn);
+/* It has more of them: submits waiting exchanges. */
 void http_conn_on_capacity(struct http_conn *conn);
 /* Whether exchanges wait in its dispatcher: an idle connection is not returned then. */
 bool http_conn_has_waiters(const struct http_conn *conn);

@@ -172,7 +172,7 @@ static void start_h2(struct kolk_http_exchange *exchange, const struct kolk_leas
 	}
 	conn->dispatcher = dispatcher;
 	conn->authority = authority;
-	http_list_add(&dispatcher->conns, &conn->link);
+	http_list_add(dispatcher->conns.next, &conn->link); /* those behind may be full */
 	dispatcher->streams = conn->streams;
 	queue_add(dispatcher, exchange, true); /* the first of the queue gets a stream */
 }
@@ -301,20 +301,22 @@ static bool acquire(struct kolk_http_exchange *exchange)
 
 /* ---- dispatch */
 
-/* A connection with a free stream; those without move to the end of the list. */
+/* A connection with a free stream. Those without go to the end of the list, each once until it has
+ * one again: behind the first that went, all have none. */
 static struct http_conn *conn_with_capacity(struct http_dispatcher *dispatcher)
 {
-	for (struct http_link *link = dispatcher->conns.next; link != &dispatcher->conns;
-	     link = link->next) {
+	struct http_link *link = dispatcher->conns.next;
+
+	for (; link != &dispatcher->conns; link = dispatcher->conns.next) {
 		struct http_conn *conn = (struct http_conn *)(void *)link;
 
-		if (conn->streams_free == 0)
-			continue;
-		if (link != dispatcher->conns.next) {
-			http_list_del(link);
-			http_list_add(dispatcher->conns.next, link);
-		}
-		return conn;
+		if (conn->full)
+			return NULL;
+		if (conn->streams_free > 0)
+			return conn;
+		conn->full = true;
+		http_list_del(link);
+		http_list_add(&dispatcher->conns, link);
 	}
 	return NULL;
 }
@@ -443,6 +445,15 @@ void http_dispatcher_drain(struct http_dispatcher *dispatcher)
 
 /* ---- called by h2 */
 
+void http_conn_has_streams(struct http_conn *conn)
+{
+	if (!conn->full)
+		return;
+	conn->full = false;
+	http_list_del(&conn->link);
+	http_list_add(conn->dispatcher->conns.next, &conn->link);
+}
+
 void http_conn_on_capacity(struct http_conn *conn)
 {
 	struct http_dispatcher *dispatcher = conn->dispatcher;
@@ -461,6 +472,7 @@ void http_conn_remove(struct http_conn *conn)
 	struct http_dispatcher *dispatcher = conn->dispatcher;
 	struct kolk_http *http = dispatcher->http;
 
+	conn->full = false;
 	http_list_del(&conn->link);
 	http_dispatcher_run(dispatcher);
 	http_dispatcher_put(dispatcher);
