@@ -25,7 +25,7 @@ struct counters {
 };
 
 struct gw_count {
-	struct gw_count *next;       /* under lock, as users */
+	struct gw_count *next, **at; /* at: what points to it. These and users under lock */
 	uint32_t users;
 	char *route;                 /* constant */
 	/* W: the loop, once. R: any thread. NULL = the loop had no request of it. */
@@ -88,8 +88,10 @@ static struct gw_count *open_name(char *name)
 		}
 		*at = count;
 	}
-	if (count != NULL)
+	if (count != NULL) {
+		count->at = at;
 		count->users++;
+	}
 	pthread_mutex_unlock(&lock);
 	free(name);
 	return count;
@@ -102,6 +104,7 @@ struct gw_count *gw_count_open(const struct gw_route *route)
 	return name != NULL ? open_name(name) : NULL;
 }
 
+/* On a loop that leaves a view: the time does not grow with how many there are. */
 void gw_count_close(struct gw_count *count)
 {
 	bool unused;
@@ -111,7 +114,9 @@ void gw_count_close(struct gw_count *count)
 	pthread_mutex_lock(&lock);
 	unused = --count->users == 0;
 	if (unused)
-		*find(count->route) = count->next;
+		*count->at = count->next;
+	if (unused && count->next != NULL)
+		count->next->at = count->at;
 	pthread_mutex_unlock(&lock);
 	if (!unused)
 		return;

@@ -351,6 +351,7 @@ bool gw_mcp_close(struct gateway *gateway, uint64_t deadline_ns)
 		gw_mcp_calls_free(gateway->loops[i].mcp);
 		gw_mcp_ids_free(&gateway->loops[i].mcp->ids);
 		free(gateway->loops[i].mcp->slots);
+		free(gateway->loops[i].mcp->free_slots);
 		free(gateway->loops[i].mcp);
 	}
 	gw_mcp_federations_free(mcp);

@@ -79,7 +79,7 @@ struct gw_mcp_session;
 struct gw_mcp_loop {
 	struct gw_mcp_session *all;
 	struct gw_mcp_session **slots;
-	uint32_t capacity, count, free_hint, unused_count; /* slots; of them with a session */
+	uint32_t *free_slots, capacity, count, unused_count; /* of slots capacity - count are free */
 	uint64_t generation;         /* the last one */
 	struct gw_mcp_call *alone;   /* calls without a session */
 	struct gw_mcp_call *unused;  /* that have ended, for the next ones of this front */

@@ -159,6 +159,7 @@ void gw_mcp_session_close(struct gw_mcp_session *session)
 	if (session->generation != 0) {
 		mcp->slots[session->slot] = NULL;
 		mcp->count--;
+		mcp->free_slots[mcp->capacity - mcp->count - 1] = session->slot;
 		session->generation = 0;
 	}
 	session->retired = false; /* its last call does not close it once more */
@@ -197,19 +198,26 @@ static void on_idle(struct kolk_timer *timer, void *user)
 
 /* ---- found */
 
+/* None is free. */
 static bool grow(struct gw_mcp_loop *mcp)
 {
 	uint32_t capacity = mcp->capacity == 0 ? 64 : 2 * mcp->capacity;
 	struct gw_mcp_session **grown;
+	uint32_t *grown_free;
 
 	if (capacity > GW_MCP_SESSIONS_MAX)
 		return false;
 	grown = realloc(mcp->slots, capacity * sizeof *grown);
-	if (grown == NULL)
+	if (grown != NULL)
+		mcp->slots = grown;
+	grown_free = realloc(mcp->free_slots, capacity * sizeof *grown_free);
+	if (grown_free != NULL)
+		mcp->free_slots = grown_free;
+	if (grown == NULL || grown_free == NULL)
 		return false;
 	memset(grown + mcp->capacity, 0, (capacity - mcp->capacity) * sizeof *grown);
-	mcp->free_hint = mcp->capacity;
-	mcp->slots = grown;
+	for (uint32_t i = 0; i < capacity - mcp->capacity; i++)
+		grown_free[i] = capacity - 1 - i;
 	mcp->capacity = capacity;
 	return true;
 }
@@ -220,9 +228,7 @@ bool gw_mcp_session_enter(struct gw_mcp_session *session)
 
 	if (mcp->count == mcp->capacity && !grow(mcp))
 		return false;
-	while (mcp->slots[mcp->free_hint] != NULL) /* one is free: at most once around */
-		mcp->free_hint = (mcp->free_hint + 1) % mcp->capacity;
-	session->slot = mcp->free_hint;
+	session->slot = mcp->free_slots[mcp->capacity - mcp->count - 1];
 	session->generation = ++mcp->generation;
 	mcp->slots[session->slot] = session;
 	mcp->count++;
