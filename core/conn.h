@@ -44,9 +44,10 @@ enum {
 	KOLK__DID_IO = 1, /* I/O was done: must be proved clean */
 	KOLK__TIMED = 2,   /* this lease is one of those whose time is recorded */
 	KOLK__TAGGED = 4,  /* its owner set a tag */
-	/* uses or idle connections are limited, a driver resets, or releases are events */
-	KOLK__FORCE_SLOW = 8,
+	KOLK__FORCE_SLOW = 8, /* uses or idle connections are limited; resets; releases are events */
 	KOLK__PINNED = 16, /* its owner keeps it: maintenance does not report it as overdue */
+	KOLK__SILENT = 32, /* its peer knows of it when it has sent something: it has sent nothing */
+	KOLK__ACKNOWLEDGED = 64, /* SILENT, but its home loop has acknowledged it to its peer */
 };
 
 struct kolk__conn {
@@ -67,7 +68,7 @@ struct kolk__conn {
 	/* W: table_add, table_remove (conn_table.c). R: anyone. Means: where it stands in its key's
 	 * table, or KOLK__NOWHERE. */
 	kolk__atomic_u32 position;
-	/* W: holder. R: maintenance (relaxed: PINNED). Means: KOLK__DID_IO ... */
+	/* W: holder; home loop (ACKNOWLEDGED). R: maintenance (relaxed). Means: KOLK__DID_IO ... */
 	kolk__atomic_u8 release_flags;
 	/* W: home loop; a rotation under key.lock. R: releaser, and the thread that takes it.
 	 * Pairs: SC2. Means: 0, or the enum kolk_reason why it must not be used again. */
@@ -76,9 +77,8 @@ struct kolk__conn {
 	kolk__atomic_u8 revoked;
 	/* W: holder; SHRUNK under accounting. R: check.c (relaxed). Means: kolk_reason of its end */
 	kolk__atomic_u8 reason;
-	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again under
-	 * the lock). Means: the endpoint is on probation; this connection must stay open for a
-	 * while, or serve a lease, before its dial counts as good (probation.c). */
+	/* W: dialler, then under key.lock. R: releaser, maintenance (relaxed: checked again there).
+	 * Means: its dial counts as good when it stayed open a while, or served (probation.c). */
 	kolk__atomic_bool unproven;
 	/* Plain, the dialler's: its dial is to find out whether the circuit can close; it counts as a
 	 * dial of its pool and engine; its dial failed, it closes without having been ready. The

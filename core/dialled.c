@@ -45,6 +45,8 @@ static void ready_fill(struct kolk__conn *conn, bool probation, uint64_t now_ns)
 				    now_ns + kolk__jitter(pool->engine, lifetime_ns));
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	kolk__store_relaxed(&conn->pinged_at_ns, now_ns);
+	if (kolk__link_must_acknowledge(conn->link))
+		kolk__release_flags_set(conn, KOLK__SILENT);
 }
 
 static void ready_record(struct kolk__conn *conn, uint64_t dial_ns)
@@ -79,6 +81,17 @@ static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool probat
 	return recovered;
 }
 
+/* It may be leased by now, and released before this is done: its holder clears the flags. Only this
+ * thread closes its link, later. */
+static void acknowledge_ahead(struct kolk__conn *conn)
+{
+	KOLK__IN_TURN(kolk__home(conn));
+	if (!(kolk__load_relaxed(&conn->release_flags) & KOLK__SILENT))
+		return;
+	kolk__release_flags_add(conn, KOLK__ACKNOWLEDGED);
+	kolk__link_acknowledge(conn->link);
+}
+
 void kolk__on_ready(void *connection)
 {
 	struct kolk__conn *conn = connection;
@@ -109,10 +122,10 @@ void kolk__on_ready(void *connection)
 	 * long: the next event of its health may be another loop's. */
 	if (recovered && kolk__event_wanted(engine, KOLK_EVENT_HEALTHY))
 		kolk__notify(key, NULL, KOLK_EVENT_HEALTHY, 0);
-	/* No caller has it, although one may be on its way: it may take another. Only this thread
-	 * closes its link, later. */
+	/* No caller has it, although one may be on its way: it may take another. Otherwise, when it
+	 * is made idle (release.c). */
 	if (kolk__conn_state(conn) == KOLK__IDLE)
-		kolk__link_acknowledge(conn->link);
+		acknowledge_ahead(conn);
 	kolk__effects_run(&effects);
 }
 

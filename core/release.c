@@ -99,6 +99,18 @@ static enum kolk_err after_idle(struct kolk_key *key, struct kolk__conn *conn, u
 	return KOLK_OK;
 }
 
+/* It becomes idle, and its peer does not know of it yet. Once only: then it is not silent. */
+static KOLK_COLD void acknowledge(struct kolk__conn *conn)
+{
+	uint8_t flags = kolk__own(&conn->release_flags);
+
+	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING | KOLK__IS_RESETTING | KOLK__IS_TAKEN);
+	if (!(flags & KOLK__ACKNOWLEDGED))
+		kolk__link_acknowledge(conn->link);
+	kolk__store_relaxed(&conn->release_flags,
+			    (uint8_t)(flags & ~(KOLK__SILENT | KOLK__ACKNOWLEDGED)));
+}
+
 void kolk__make_idle(struct kolk__conn *conn)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -106,6 +118,8 @@ void kolk__make_idle(struct kolk__conn *conn)
 
 	KOLK__STATE(conn, KOLK__IS_BUSY | KOLK__IS_PINGING | KOLK__IS_RESETTING | KOLK__IS_TAKEN);
 	KOLK__NO_LOCK();
+	if (KOLK_UNLIKELY(kolk__own(&conn->release_flags) & KOLK__SILENT))
+		acknowledge(conn);
 	kolk__set_idle(conn);
 	if (KOLK_UNLIKELY(kolk__load_sc(&conn->alarm_put_off))) /* SC4 */
 		kolk__maintain_again(conn, key);
@@ -215,10 +229,19 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 	kolk__retire_checked(conn, reason);
 }
 
+/* Of the flags, those that outlive the lease. What it has sent was the acknowledgement. */
+static uint8_t flags_to_keep(const struct kolk__conn *conn, uint8_t flags)
+{
+	if (!(flags & KOLK__SILENT) ||
+	    (flags & KOLK__DID_IO && kolk__link_written(conn->link, false)))
+		return flags & KOLK__FORCE_SLOW;
+	return flags & (KOLK__FORCE_SLOW | KOLK__SILENT | KOLK__ACKNOWLEDGED);
+}
+
 void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
-	uint8_t flags = kolk__own(&conn->release_flags), force_slow = flags & KOLK__FORCE_SLOW;
+	uint8_t flags = kolk__own(&conn->release_flags), keep = flags_to_keep(conn, flags);
 	bool is_clocked = (flags & (KOLK__TIMED | KOLK__DID_IO)) != 0;
 	bool needs_reset = false;
 
@@ -233,7 +256,7 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 	if (KOLK_UNLIKELY(kolk__load_relaxed(&conn->unproven)) && reason == KOLK_REASON_NONE &&
 	    kolk__own(&conn->release_flags) & KOLK__DID_IO)
 		kolk__probation_passed(conn, now_ns);
-	kolk__store_relaxed(&conn->release_flags, force_slow);
+	kolk__store_relaxed(&conn->release_flags, keep);
 	if (key->notify_released)
 		kolk__notify(key, conn, KOLK_EVENT_RELEASED, 0);
 	record_return(key, reason == KOLK_REASON_NONE);

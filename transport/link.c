@@ -389,12 +389,16 @@ enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t
 	return KOLK_OK;
 }
 
+bool kolk__link_must_acknowledge(const struct kolk__link *link)
+{
+	return link->fd >= 0 && link->tls == NULL && link->upstream->driver->speaks_first != 0;
+}
+
 void kolk__link_acknowledge(struct kolk__link *link)
 {
 	const struct kolk_sys *sys = link->loop->transport->sys;
 
-	if (link->fd >= 0 && link->tls == NULL && link->upstream->driver->speaks_first != 0)
-		sys->sock_acknowledge(sys->context, link->fd);
+	sys->sock_acknowledge(sys->context, link->fd);
 }
 
 void *kolk__link_session(struct kolk__link *link, const struct kolk_driver *driver)

@@ -177,7 +177,10 @@ void kolk__link_close(struct kolk__link *link);
  * kolk__link_reset may make it clean; otherwise the reason why it must be closed. at_home: called
  * on the home loop's thread. [holder] */
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
-/* It is ready, and nobody sends on it yet: the peer is to know of it. [home, not closed] */
+/* It is ready; whether it does not acknowledge the connection to the peer by itself, before it
+ * sends. [home] */
+bool kolk__link_must_acknowledge(const struct kolk__link *link);
+/* Of such a one: it sends nothing yet, and the peer is to know of it. [holder; home, not closed] */
 void kolk__link_acknowledge(struct kolk__link *link);
 /* See kolk_lease_tcp. [holder] */
 enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t *resent);

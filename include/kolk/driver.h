@@ -78,7 +78,8 @@ struct kolk_driver {
 
 	/* 1 = no peer says anything before it has heard from the client (HTTP, not SMTP). Then the
 	 * client's acknowledgement of a new connection travels with its first bytes, one packet
-	 * less; a connection that no caller has when it is ready is acknowledged then. */
+	 * less. A connection that no caller has when it is ready is acknowledged then; one that a
+	 * caller gives back before it has sent anything, when it is given back. */
 	uint32_t speaks_first;
 	uint32_t reserved;
 };

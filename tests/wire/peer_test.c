@@ -317,21 +317,23 @@ static void count_acknowledged(void *context, int fd)
 	CHECK(tcp_option(fd, TCP_QUICKACK) == 1);
 }
 
-static void lease_came(void *user, enum kolk_err err, const struct kolk_lease *lease)
-{
-	struct kolk_lease own = *lease;
-
-	if (CHECK_ERR(err, KOLK_OK))
-		CHECK_ERR(kolk_release(&own), KOLK_OK);
-	kolk__store_release((kolk__atomic_bool *)user, true);
-}
-
 struct asking {
+	struct kolk_pool *pool;
 	struct kolk_key *key;
 	struct kolk_call call;
 	struct kolk_acquire acquire;
+	struct kolk_lease lease;
 	kolk__atomic_bool ended;
 };
+
+static void lease_came(void *user, enum kolk_err err, const struct kolk_lease *lease)
+{
+	struct asking *asking = user;
+
+	CHECK_ERR(err, KOLK_OK);
+	asking->lease = *lease;
+	kolk__store_release(&asking->ended, true);
+}
 
 static void ask(struct kolk_call *call, void *user)
 {
@@ -339,7 +341,18 @@ static void ask(struct kolk_call *call, void *user)
 
 	(void)call;
 	CHECK_ERR(kolk_acquire_async(kolk_loop_current(), asking->key, kolk_in_ms(10000),
-				     &asking->acquire, lease_came, &asking->ended), KOLK_PENDING);
+				     &asking->acquire, lease_came, asking), KOLK_PENDING);
+}
+
+/* Lease all four, one after the other, and send nothing. */
+static void use_all(struct kolk_key *key)
+{
+	struct kolk_lease leases[4];
+
+	for (int i = 0; i < 4; i++)
+		CHECK_ERR(kolk_acquire(key, kolk_in_ms(10000), &leases[i]), KOLK_OK);
+	for (int i = 0; i < 4; i++)
+		CHECK_ERR(kolk_release(&leases[i]), KOLK_OK);
 }
 
 static const struct kolk_driver speaking = {
@@ -366,12 +379,43 @@ static void made_ahead_is_acknowledged(void)
 		  KOLK_OK);
 	CHECK(WITHIN_MS(10000, kolk__load_acquire(&asking.ended)));
 	CHECK(kolk__load_relaxed(&acknowledged) == 0);
+	CHECK_ERR(kolk_release(&asking.lease), KOLK_OK); /* nothing was sent on it */
+	CHECK(kolk__load_relaxed(&acknowledged) == 1);
 	o.name = "wire";
 	o.idle_min = 4;
 	o.address = w.address;
 	CHECK_ERR(kolk_pool_update(w.pool, &o), KOLK_OK);
 	CHECK_ERR(kolk_pool_warm(w.pool, kolk_in_ms(10000)), KOLK_OK);
-	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&acknowledged) == 3));
+	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&acknowledged) == 4));
+	use_all(w.key);
+	CHECK(kolk__load_relaxed(&acknowledged) == 4); /* once is enough */
+	wire_close(&w);
+}
+
+/* What a lease sends acknowledges its connection: its release makes no system call for that. */
+static void one_that_was_used_is_acknowledged(void)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_sys sys = *kolk_sys_linux();
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+
+	sys.sock_acknowledge = count_acknowledged;
+	e.sys = &sys;
+	o.driver = &speaking;
+	o.idle_min = KOLK_NONE;
+	o.connections_max = 1;
+	o.overtake_max_ns = KOLK_AT_ONCE; /* the connection is handed to its caller */
+	kolk__store_relaxed(&acknowledged, 0);
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
+	CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(10000), &lease), KOLK_OK);
+	CHECK_ERR(wire_exchange(&lease, "hello\n"), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(kolk__load_relaxed(&acknowledged) == 0);
+	CHECK_ERR(kolk_acquire(w.key, kolk_in_ms(10000), &lease), KOLK_OK);
+	CHECK_ERR(kolk_release(&lease), KOLK_OK);
+	CHECK(kolk__load_relaxed(&acknowledged) == 0);
 	wire_close(&w);
 }
 
@@ -447,6 +491,48 @@ static void made_beside_a_caller_is_acknowledged(void)
 	wire_close(&w);
 }
 
+static void ask_and_cancel(struct kolk_call *call, void *user)
+{
+	struct asking *asking = user;
+
+	ask(call, asking);
+	kolk__store_release(&sleeps, true);
+	CHECK(WITHIN_MS(10000, wire_stats(asking->pool).leased == 1));
+	CHECK_ERR(kolk_acquire_cancel(&asking->acquire), KOLK_OK);
+	kolk__store_release(&asking->ended, true);
+}
+
+/* The other loop dials it, and hands it to a caller whose callback does not run any more. */
+static void one_that_came_too_late_is_acknowledged(void)
+{
+	struct kolk_engine_options e = KOLK_INIT(kolk_engine_options);
+	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_sys sys = *kolk_sys_linux();
+	struct asking asking = { .key = NULL };
+	struct kolk_lease lease;
+	struct wire w = { 0 };
+
+	sys.sock_acknowledge = count_acknowledged;
+	sys.sock_open = open_later;
+	e.sys = &sys;
+	e.loops = 2;
+	o.driver = &speaking;
+	o.idle_min = KOLK_NONE;
+	o.connections_max = 1;
+	kolk__store_relaxed(&acknowledged, 0);
+	kolk__store_relaxed(&sleeps, false);
+	MUST(wire_origin(&w, NULL) && wire_engine(&w, &e) && wire_pool(&w, &o));
+	asking.pool = w.pool;
+	asking.key = w.key;
+	CHECK_ERR(kolk_try_acquire(w.key, &lease), KOLK_E_EMPTY); /* on the first loop */
+	CHECK_ERR(kolk_loop_call(kolk_engine_loop(w.engine, 1), &asking.call, ask_and_cancel,
+				 &asking), KOLK_OK);
+	CHECK(WITHIN_MS(10000, kolk__load_acquire(&asking.ended)));
+	CHECK(wire_stats(w.pool).idle == 1);
+	CHECK(kolk__load_relaxed(&acknowledged) == 1);
+	wire_close(&w);
+}
+
 /* From a port of ours, with what TCP knows. */
 static void ports_and_tcp(void)
 {
@@ -494,6 +580,8 @@ static const struct tap_test tests[] = {
 	{ "the first bytes acknowledge a connection", first_bytes_acknowledge },
 	{ "a connection made ahead is acknowledged", made_ahead_is_acknowledged },
 	{ "one made beside a caller is acknowledged", made_beside_a_caller_is_acknowledged },
+	{ "one that was used is acknowledged", one_that_was_used_is_acknowledged },
+	{ "one that came too late is acknowledged", one_that_came_too_late_is_acknowledged },
 	{ "local ports, and what TCP knows", ports_and_tcp },
 };
 TAP_TESTS(peer, tests);
