@@ -253,7 +253,29 @@ static void a_stream_of_its_own_is_an_error(void **state)
 	pair_close(pair);
 }
 
+/* What a server of another protocol answers to the preface (RFC 9113, section 3.4). Its first nine bytes
+ * could be the head of a frame of 4 MiB, and no flood is meant by them. */
+static void another_protocol_is_no_flood(void **state)
+{
+	static const char *const answers[] = { "HTTP/1.1 400 Bad Request\r\n\r\n", "-ERR unknown\r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+		for (int slowly = 0; slowly < 2; slowly++) {
+			struct h2_pair *pair = pair_open(&h2_usual, false);
+
+			pair->size = strlen(answers[i]);
+			memcpy(pair->out, answers[i], pair->size);
+			assert_int_equal(slowly ? pair_say_slowly(pair) : pair_say(pair),
+					 KOLK_E_PROTOCOL);
+			pair_take(pair);
+			assert_int_equal(pair_code(pair, NGHTTP2_GOAWAY), NGHTTP2_PROTOCOL_ERROR);
+			pair_close(pair);
+		}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(another_protocol_is_no_flood),
 	cmocka_unit_test(continuations),
 	cmocka_unit_test(every_flood_is_cut),
 	cmocka_unit_test(a_peer_that_only_answers_is_no_flood),

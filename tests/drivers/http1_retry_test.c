@@ -257,7 +257,35 @@ static void test_idle_race(void **state)
 	http1_close(&fixture);
 }
 
+static void mock_plain(struct kit_mock_conn *conn, void *user)
+{
+	(void)user;
+	kit_mock_say(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+	kit_mock_wait(conn, 20000);
+}
+
+/* A server without TLS is without it the next time, too: the request is not kept until the circuit of
+ * the endpoint opens, and its error says what is wrong. */
+static void test_no_tls(void **state)
+{
+	struct http1_fixture fixture;
+	char address[64];
+	bool retried;
+
+	(void)state;
+	http1_prepare(&fixture);
+	fixture.pool.retry_interval_ns = KOLK_MS_NS;
+	http1_open(&fixture, mock_plain, NULL);
+	snprintf(address, sizeof address, "tls://%s", kit_mock_address(fixture.mock));
+	fixture.pool.address = address;
+	assert_int_equal(kolk_pool_update(fixture.client.pool, &fixture.pool), KOLK_OK);
+	assert_int_equal(ask_id(&fixture, "GET", 1, true, &retried), KOLK_E_TLS);
+	assert_false(retried);
+	http1_close(&fixture);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_no_tls),
 	cmocka_unit_test(test_stale),
 	cmocka_unit_test(test_made_ahead),
 	cmocka_unit_test(test_second_chance),

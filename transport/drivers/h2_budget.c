@@ -149,6 +149,9 @@ static enum kolk_err on_frame(struct h2_session *session, const nghttp2_frame_hd
 {
 	struct h2_stream *stream = h2_stream_of(session->ng, hd->stream_id);
 
+	/* RFC 9113, section 3.4. Text of another protocol is taken for a frame of some MiB. */
+	if (!session->ready && (hd->type != NGHTTP2_SETTINGS || hd->flags & NGHTTP2_FLAG_ACK))
+		return h2_session_refuse(session, KOLK_E_PROTOCOL, NGHTTP2_PROTOCOL_ERROR);
 	switch (hd->type) {
 	case NGHTTP2_DATA:
 		return on_data(session, stream, hd);

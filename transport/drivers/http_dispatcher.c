@@ -250,6 +250,13 @@ static bool can_wait(const struct http_dispatcher *dispatcher, enum kolk_err err
 	       (dispatcher->acquiring_count > 0 || !http_list_empty(&dispatcher->conns));
 }
 
+/* A connection that ended while it was being opened is like one that was found dead. A failed
+ * handshake of TLS is not: the next one would fail, too. */
+static bool closed_early(enum kolk_err err)
+{
+	return err != KOLK_E_TLS;
+}
+
 static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lease)
 {
 	struct kolk_http_exchange *exchange = user;
@@ -263,8 +270,7 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 		dispatcher->acquiring_count--;
 		if (can_wait(dispatcher, err))
 			queue_add(dispatcher, exchange, true);
-		else if (!http_retry(exchange, err, HTTP_UNSENT)) /* closed while it was being
-	                                                           * opened */
+		else if (!closed_early(err) || !http_retry(exchange, err, HTTP_UNSENT))
 			http_end(exchange, err, NULL, 0);
 	}
 	http_dispatcher_run(dispatcher);
