@@ -17,6 +17,8 @@ const char *kolk__address_flaw(const char *text, int port_min)
 {
 	const char *colon = strrchr(text, ':');
 
+	if (text[0] == '/')
+		return "a Unix socket is written unix:/path";
 	if (strncmp(text, "unix:", 5) == 0)
 		return text[5] != '/'		? "a Unix socket is written unix:/path" :
 		       strlen(text + 5) > 107 ? "a Unix socket's path has at most 107 bytes" :

@@ -149,7 +149,7 @@ static bool address_check(struct kolk__reading *r, struct kolk__config_pool *poo
 	const char *rest = text + (tls_scheme || plain_scheme ? 6 : 0);
 	const char *flaw = kolk__address_flaw(rest, 1);
 
-	if (strncmp(rest, "unix:", 5) != 0 && strchr(rest, '/') != NULL)
+	if (strncmp(rest, "unix:", 5) != 0 && rest[0] != '/' && strchr(rest, '/') != NULL)
 		return kolk__wrong(kolk__at(r, at(pool, "address")),
 				   "URLs are of http, https, redis, rediss, postgresql",
 				   "an address is host:port, or a URL");

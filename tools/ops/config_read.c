@@ -234,6 +234,23 @@ static const struct kolk__node *list_of_map(struct kolk__reading *r,
 	return list;
 }
 
+static bool entry_read(struct kolk__reading *r, const struct kolk__setting *setting,
+		       const struct kolk__node *node, void *item)
+{
+	const struct kolk__section *section = setting->section;
+	char hint[96] = "";
+
+	kolk__section_begin(section, item);
+	if (node->kind == KOLK__MAP)
+		return kolk__section_read(r, section, node, item);
+	for (size_t i = 0; i < section->count && hint[0] == '\0'; i++)
+		if (section->settings[i].allowed & KOLK__REQUIRED)
+			snprintf(hint, sizeof hint, "write {%s: ...}", section->settings[i].name);
+	return kolk__wrong(kolk__at(r, node), hint,
+			   "an entry of '%s' has keys of its own: %s cannot be here", setting->name,
+			   kind_text(node));
+}
+
 static bool sections_read(struct kolk__reading *r, const struct kolk__setting *setting,
 			  const struct kolk__node *list, struct kolk_config_list *array)
 {
@@ -260,8 +277,7 @@ static bool sections_read(struct kolk__reading *r, const struct kolk__setting *s
 	array->items = item;
 	array->count = list->count;
 	for (const struct kolk__node *node = list->first; node != NULL; node = node->next) {
-		kolk__section_begin(section, item);
-		ok = kolk__section_read(r, section, node, item) && ok;
+		ok = entry_read(r, setting, node, item) && ok;
 		if (kolk__reading_failed(r))
 			return false;
 		item += section->item_size;

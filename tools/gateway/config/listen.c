@@ -34,6 +34,8 @@ static const char *address_flaw(const char *text)
 	bool six = text[0] == '[';
 	size_t size;
 
+	if (text[0] == '/')
+		return "a Unix socket is written unix:/path or unix:@name";
 	if (strncmp(text, "unix:", 5) == 0)
 		return (text[5] != '/' && text[5] != '@') || text[6] == 0 ?
 			       "a Unix socket is written unix:/path or unix:@name" :
