@@ -40,7 +40,8 @@ struct gw_log_buffer {
 
 /* log_file.c */
 
-/* Open the file and start the thread. A FIFO needs a reader. Errors: E_IO, E_MEMORY. */
+/* Open the file and start the thread. A FIFO needs a reader. Errors: E_IO (errno
+ * says why), E_MEMORY. */
 KOLK_MUST_CHECK enum kolk_err gw_access_log_open(const char *path, struct gw_access_log **log);
 /* Open the file again: another one may be there (logrotate). Any thread. */
 void gw_access_log_reopen(struct gw_access_log *log);

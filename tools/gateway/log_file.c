@@ -119,9 +119,14 @@ static bool reopen(struct gw_access_log *log)
 	asked = log->reopen;
 	log->reopen = false;
 	pthread_mutex_unlock(&log->lock);
-	fd = asked ? open_file(log->path) : -1;
-	if (fd < 0)
-		return false; /* the old file is better than none */
+	if (!asked)
+		return false;
+	fd = open_file(log->path);
+	if (fd < 0) {
+		gw_say("access log %s: %s: what was opened before is written on", log->path,
+		       strerror(errno));
+		return false;
+	}
 	close_file(log->fd);
 	log->fd = fd;
 	return true;
@@ -248,24 +253,27 @@ enum kolk_err gw_access_log_open(const char *path, struct gw_access_log **log)
 {
 	struct gw_access_log *made = calloc(1, sizeof *made);
 	enum kolk_err err = KOLK_E_IO;
+	int error;
 
 	if (made == NULL)
 		return KOLK_E_MEMORY;
 	pthread_mutex_init(&made->lock, NULL);
 	made->last = &made->first;
 	made->path = strdup(path);
-	made->fd = open_file(path);
 	made->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	made->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	made->fd = made->wake >= 0 && made->ended >= 0 ? open_file(path) : -1;
 	if (made->path == NULL)
 		err = KOLK_E_MEMORY;
-	else if (made->fd >= 0 && made->wake >= 0 && made->ended >= 0 &&
-		 pthread_create(&made->thread, NULL, run, made) == 0)
+	else if (made->fd >= 0 &&
+		 (errno = pthread_create(&made->thread, NULL, run, made)) == 0)
 		err = KOLK_OK;
+	error = errno;
 	if (err == KOLK_OK)
 		*log = made;
 	else
 		free_log(made);
+	errno = error;
 	return err;
 }
 

@@ -6,6 +6,7 @@
  * End, in the opposite order: the server finishes the answers that are under way, the clients end,
  * the engine closes its connections.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -91,13 +92,19 @@ static enum kolk_err open_loops(struct gateway *gateway)
 	return err;
 }
 
-static enum kolk_err open_log(struct gateway *gateway)
+/* False: standard error says why. */
+static bool open_log(struct gateway *gateway)
 {
 	const char *path = gateway->view->config->access_log.path;
+	enum kolk_err err;
 
 	if (path == NULL || strcmp(path, "off") == 0 || gateway->stdio_route != NULL)
-		return KOLK_OK;
-	return gw_access_log_open(path, &gateway->log);
+		return true;
+	err = gw_access_log_open(path, &gateway->log);
+	if (err != KOLK_OK)
+		gw_say("access log %s: %s", path,
+		       err == KOLK_E_IO ? strerror(errno) : kolk_err_text(err));
+	return err == KOLK_OK;
 }
 
 /* False: standard error says why. */
@@ -170,7 +177,7 @@ static bool start(struct gateway *gateway)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	const struct kolk_http_server_options *options = &gateway->view->config->server;
-	const char *what = "access log";
+	const char *what = "loops";
 	enum kolk_err err;
 
 	gateway->dns = gw_dns_open(gw_members_renew, gateway);
@@ -186,9 +193,9 @@ static bool start(struct gateway *gateway)
 	if (getrandom(&gateway->request_id_base, sizeof gateway->request_id_base, 0) < 0)
 		gateway->request_id_base = kolk_in_ns(0);
 	gw_view_bind(gateway->view, gateway->engine);
-	err = open_log(gateway);
-	if (err == KOLK_OK)
-		what = "loops", err = open_loops(gateway);
+	if (!open_log(gateway))
+		return false;
+	err = open_loops(gateway);
 	if (err == KOLK_OK)
 		what = "pools of protocol mcp", err = gw_mcp_open(gateway) ? KOLK_OK : KOLK_E_OPTIONS;
 	if (err == KOLK_OK)

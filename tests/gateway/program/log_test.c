@@ -112,6 +112,21 @@ static void test_silent_reader(void)
 	close(fd);
 }
 
+/* What was opened before is written on, and that is told: its name may lead elsewhere by now. */
+static void test_reopen_fails(void)
+{
+	struct program program;
+	char path[64];
+
+	MUST(begin(&program));
+	snprintf(path, sizeof path, "%s/access.log", program.directory);
+	CHECK(unlink(path) == 0 && mkdir(path, 0700) == 0);
+	CHECK(program_reload(&program));
+	CHECK(program_says(&program, "/access.log: Is a directory: what was opened before is written on\n"));
+	CHECK(rmdir(path) == 0);
+	CHECK(program_stop(&program, 10000));
+}
+
 static void play_silent(struct kit_mock_conn *conn, void *user)
 {
 	(void)user;
@@ -274,6 +289,7 @@ static const struct tap_test tests[] = {
 	{ "drain_timeout bounds the end of requests and of the log", test_end_is_bounded },
 	{ "a standard error that is not read delays the end by a second", test_silent_error },
 	{ "a FIFO without a reader is not opened", test_no_reader },
+	{ "a log that cannot be opened again is told", test_reopen_fails },
 	{ "lines that a full disk did not take are told", test_full_disk },
 	{ "lost lines are told", test_lost_lines_are_told },
 };

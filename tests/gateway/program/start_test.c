@@ -68,6 +68,13 @@ static void test_admin(void)
 		   "status 1\n"));
 }
 
+static void test_access_log(void)
+{
+	told("--config $FILE", "pools: []\n" LISTEN "  access_log: {path: /nowhere/access.log}\n" ANSWER);
+	CHECK(says("kolk-gateway: access log /nowhere/access.log: No such file or directory\n",
+		   "status 1\n"));
+}
+
 /* Of the error of the operating system the text alone, and what to do where that is known. */
 static void test_listen(void)
 {
@@ -146,6 +153,7 @@ static void test_stdio_route(void)
 static const struct tap_test tests[] = {
 	{ "arguments that are wrong", test_arguments },
 	{ "an admin server that cannot be", test_admin },
+	{ "an access log that cannot be opened", test_access_log },
 	{ "an address that cannot be listened on", test_listen },
 	{ "--check with programs that cannot be run", test_programs },
 	{ "--stdio with a path that no route has", test_stdio_route },
