@@ -107,23 +107,32 @@ static void add_digits(struct line *line, uint64_t value, size_t least)
 		add_digits(line, value, 1); \
 	} while (0)
 
+/* The clock is the kernel's tick: many lines have the same time. */
+static void write_time(struct gw_log_buffer *buffer, const struct timespec *now)
+{
+	int64_t ms = now->tv_nsec / 1000000;
+	struct tm parts;
+
+	if (now->tv_sec != buffer->second) {
+		gmtime_r(&now->tv_sec, &parts);
+		buffer->second_size = strftime(buffer->time, sizeof buffer->time,
+					       "{\"time\":\"%Y-%m-%dT%H:%M:%S", &parts);
+	} else if (ms == buffer->ms) {
+		return;
+	}
+	buffer->second = now->tv_sec;
+	buffer->ms = ms;
+	sprintf(buffer->time + buffer->second_size, ".%03uZ\"", (unsigned)ms);
+}
+
 static void begin_line(struct line *line, struct gw_log_buffer *buffer)
 {
 	struct timespec now;
-	struct tm parts;
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	if (now.tv_sec != buffer->second) {
-		buffer->second = now.tv_sec;
-		gmtime_r(&now.tv_sec, &parts);
-		strftime(buffer->date, sizeof buffer->date, "%Y-%m-%dT%H:%M:%S", &parts);
-	}
+	write_time(buffer, &now);
 	line->size = 0;
-	ADD(line, "{\"time\":\"");
-	add_bytes(line, buffer->date, strlen(buffer->date));
-	ADD(line, ".");
-	add_digits(line, (uint64_t)now.tv_nsec / 1000000, 3);
-	ADD(line, "Z\"");
+	add_bytes(line, buffer->time, buffer->second_size + sizeof ".000Z\"" - 1);
 }
 
 /* ---- from a loop */

@@ -34,8 +34,10 @@ struct gw_log_block {
 struct gw_log_buffer {
 	struct gw_log_block *block;  /* that is being written; NULL = none */
 	struct kolk_timer timer;     /* armed while block is not empty */
-	int64_t second;              /* that date is of */
-	char date[32];
+	int64_t second;              /* that time is of, and */
+	int64_t ms;                  /* of that second */
+	size_t second_size;          /* bytes of time up to the second */
+	char time[40];               /* as a line begins */
 };
 
 /* log_file.c */
