@@ -56,6 +56,7 @@ static enum kolk_phase failure_phase(const struct kolk__link *link)
 static void failure_set(struct kolk__link *link, enum kolk_err err, int64_t os_error, int tls_error)
 {
 	struct kolk_failure *failure = &link->progress->failure;
+	const char *told = failure->detail; /* by the driver */
 
 	*failure = (struct kolk_failure)KOLK_INIT(kolk_failure);
 	failure->err = err;
@@ -64,6 +65,7 @@ static void failure_set(struct kolk__link *link, enum kolk_err err, int64_t os_e
 	failure->os_error = os_error < 0 ? (int32_t)-os_error : 0;
 	failure->tls_error = tls_error;
 	failure->detail = tls_error != 0 ? kolk__tls_detail(link) :
+			  told != NULL	 ? told :
 					   kolk__os_error_detail(err, os_error);
 	failure->elapsed_ns = kolk__link_now(link->loop->transport) - link->progress->began_ns;
 }

@@ -48,6 +48,11 @@ bool kolk_exchange_is_tls(struct kolk_exchange *exchange)
 	return ((struct kolk__link *)(void *)exchange)->tls != NULL;
 }
 
+void kolk_exchange_detail(struct kolk_exchange *exchange, const char *text)
+{
+	((struct kolk__link *)(void *)exchange)->progress->failure.detail = text;
+}
+
 static struct kolk_exchange *exchange_of(struct kolk__link *link)
 {
 	return (struct kolk_exchange *)(void *)link;

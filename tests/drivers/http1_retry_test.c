@@ -264,8 +264,8 @@ static void mock_plain(struct kit_mock_conn *conn, void *user)
 	kit_mock_wait(conn, 20000);
 }
 
-/* A server without TLS is without it the next time, too: the request is not kept until the circuit of
- * the endpoint opens, and its error says what is wrong. */
+/* A server without TLS is without it the next time, too: the request is not kept until the circuit
+ * of the endpoint opens, and its error says what is wrong. */
 static void test_no_tls(void **state)
 {
 	struct http1_fixture fixture;
@@ -284,7 +284,26 @@ static void test_no_tls(void **state)
 	http1_close(&fixture);
 }
 
+/* Where HTTP/2 is spoken without TLS, the first answer alone can tell. */
+static void test_no_http2(void **state)
+{
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
+	struct http1_fixture fixture;
+	bool retried;
+
+	(void)state;
+	http1_prepare(&fixture);
+	fixture.driver.protocols = KOLK_HTTP_2_ONLY;
+	http1_open(&fixture, mock_plain, NULL);
+	assert_int_equal(ask_id(&fixture, "GET", 1, true, &retried), KOLK_E_PROTOCOL);
+	assert_true(kolk_key_failure(fixture.client.key, &failure));
+	assert_string_equal(failure.detail,
+			    "what the peer sent first is no SETTINGS: does it speak HTTP/2?");
+	http1_close(&fixture);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_no_http2),
 	cmocka_unit_test(test_no_tls),
 	cmocka_unit_test(test_stale),
 	cmocka_unit_test(test_made_ahead),

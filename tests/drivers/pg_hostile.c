@@ -126,7 +126,8 @@ static void close_fixture(struct fixture *fixture)
 /* ---- before the log-in ends */
 
 #define SASL "R\0\0\0\x17\0\0\0\xaSCRAM-SHA-256\0\0"
-#define FATAL "E\0\0\0\x1dSFATAL\0VFATAL\0C57P03\0Mx\0\0"
+#define REFUSED(sqlstate) "E\0\0\0\x1dSFATAL\0VFATAL\0C" sqlstate "\0Mx\0\0"
+#define FATAL REFUSED("57P03")
 
 static const struct server_script openings[] = {
 	{ "no TLS", BYTES("N"), BYTES(""), BYTES(""), KOLK_E_TLS },
@@ -179,6 +180,54 @@ static void test_openings(void **state)
 		if (err != openings[i].err)
 			print_message("%s: %s\n", openings[i].name, kolk_err_name(err));
 		assert_int_equal(err, openings[i].err);
+		close_fixture(&fixture);
+	}
+}
+
+/* Several refusals are one error; its detail tells which. */
+static const struct {
+	const char *detail; /* NULL = there is none */
+	struct server_script script;
+} refusals[] = {
+	{ "the server does not speak TLS",
+	  { "no TLS", BYTES("N"), BYTES(""), BYTES(""), KOLK_E_TLS } },
+	{ "the server asks for the password in clear: see clear_allowed",
+	  { "clear", BYTES(""), BYTES("R\0\0\0\x8\0\0\0\3"), BYTES(""), KOLK_E_AUTH } },
+	{ "the server asks for md5: see md5_allowed",
+	  { "md5", BYTES(""), BYTES("R\0\0\0\xc\0\0\0\5abcd"), BYTES(""), KOLK_E_AUTH } },
+	{ "the server asks for a log-in other than by password",
+	  { "GSSAPI", BYTES(""), BYTES("R\0\0\0\x8\0\0\0\7"), BYTES(""), KOLK_E_AUTH } },
+	{ "user or password, or pg_hba.conf",
+	  { "28P01", BYTES(""), BYTES(REFUSED("28P01")), BYTES(""), KOLK_E_AUTH } },
+	{ "there is no such database",
+	  { "3D000", BYTES(""), BYTES(REFUSED("3D000")), BYTES(""), KOLK_E_AUTH } },
+	{ "the user may not connect to the database",
+	  { "42501", BYTES(""), BYTES(REFUSED("42501")), BYTES(""), KOLK_E_AUTH } },
+	{ "the server takes no more connections",
+	  { "53300", BYTES(""), BYTES(REFUSED("53300")), BYTES(""), KOLK_E_CONN_REFUSED } },
+	{ "the server starts or stops",
+	  { "57P03", BYTES(""), BYTES(FATAL), BYTES(""), KOLK_E_CONN_REFUSED } },
+	{ "a start-up parameter",
+	  { "42704", BYTES(""), BYTES(REFUSED("42704")), BYTES(""), KOLK_E_SERVER } },
+	{ NULL, { "XX000", BYTES(""), BYTES(REFUSED("XX000")), BYTES(""), KOLK_E_SERVER } },
+};
+
+static void test_details(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+		struct kolk_failure failure = KOLK_INIT(kolk_failure);
+		struct kolk_lease lease;
+		struct fixture fixture;
+
+		open_fixture(&fixture, &refusals[i].script, refusals[i].script.upgrade.size > 0);
+		assert_int_equal(kolk_acquire(kolk_pool_key(fixture.pool), kolk_in_ms(5000), &lease),
+				 refusals[i].script.err);
+		assert_true(kolk_key_failure(kolk_pool_key(fixture.pool), &failure));
+		if (refusals[i].detail != NULL)
+			assert_string_equal(failure.detail, refusals[i].detail);
+		else
+			assert_null(failure.detail);
 		close_fixture(&fixture);
 	}
 }
@@ -335,6 +384,7 @@ static void test_md5_allowed(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_openings),
+	cmocka_unit_test(test_details),
 	cmocka_unit_test(test_replies),
 	cmocka_unit_test(test_scram_required),
 	cmocka_unit_test(test_md5_allowed),

@@ -75,14 +75,22 @@ static void refusals_are_distinguished(void **state)
 	static const enum kolk_err expected[] = { KOLK_E_RESOURCE, KOLK_E_RESOURCE, KOLK_E_AUTH,
 						  KOLK_E_PROTOCOL, KOLK_E_PROTOCOL,
 						  KOLK_E_PROTOCOL };
+	static const char resource[] = "the server loads, is busy or full, or has lost its master";
+	static const char *const details[] = { resource, resource, "user or password" };
 	struct kolk_lease lease;
 
 	(void)state;
 	for (int i = 0; i < 6; i++) {
 		struct redis_fixture fixture = { .step = KOLK__ATOMIC_INIT(i) };
+		struct kolk_failure failure = KOLK_INIT(kolk_failure);
 
 		redis_mock_open(&fixture, mock_refusals);
 		assert_int_equal(kolk_acquire(fixture.key, kolk_in_ms(1000), &lease), expected[i]);
+		assert_true(kolk_key_failure(fixture.key, &failure));
+		if (i < 3)
+			assert_string_equal(failure.detail, details[i]);
+		else
+			assert_null(failure.detail);
 		redis_mock_close(&fixture);
 	}
 }

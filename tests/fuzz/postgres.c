@@ -16,6 +16,7 @@ enum kolk_err __wrap_kolk_exchange_send(struct kolk_exchange *exchange, const vo
 struct kolk_key *__wrap_kolk_exchange_key(struct kolk_exchange *exchange);
 const char *__wrap_kolk_exchange_alpn(struct kolk_exchange *exchange);
 bool __wrap_kolk_exchange_is_tls(struct kolk_exchange *exchange);
+void __wrap_kolk_exchange_detail(struct kolk_exchange *exchange, const char *text);
 
 enum { LOG_IN = 0, REQUEST, MEND, ROLES };
 enum { SIMPLE = 4, PREPARE = 8, TIMEOUT = 16, ROWS = 32, SOURCE = 64, SINK = 128 };
@@ -49,6 +50,12 @@ bool __wrap_kolk_exchange_is_tls(struct kolk_exchange *exchange)
 {
 	(void)exchange;
 	return true;
+}
+
+void __wrap_kolk_exchange_detail(struct kolk_exchange *exchange, const char *text)
+{
+	(void)exchange;
+	must(text[0] != '\0');
 }
 
 static size_t told;

@@ -90,10 +90,14 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 	uint32_t pushes = 0;
 	enum kolk_err err;
 
-	if (driver->upgrades && !kolk_exchange_is_tls(exchange))
-		return size > 3 ? KOLK_E_PROTOCOL :
-		       memcmp(data, "ok\n", size) != 0 ? KOLK_E_TLS :
-		       size == 3 ? KOLK_OK : KOLK_PENDING;
+	if (driver->upgrades && !kolk_exchange_is_tls(exchange)) {
+		err = size > 3 ? KOLK_E_PROTOCOL :
+		      memcmp(data, "ok\n", size) != 0 ? KOLK_E_TLS :
+		      size == 3 ? KOLK_OK : KOLK_PENDING;
+		if (err == KOLK_E_TLS)
+			kolk_exchange_detail(exchange, "STARTTLS");
+		return err;
+	}
 	err = count_lines(session, data, size, &pushes);
 	kolk__add_relaxed(&driver->heard, pushes);
 	return err == KOLK_OK && session->owed > 0 ? KOLK_PENDING : err;
@@ -372,6 +376,8 @@ static void upgrade_refused(void)
 		CHECK_ERR(ask(&fixture, "hello\n"), i == 0 ? KOLK_E_TLS : KOLK_E_DIAL_TIMEOUT);
 		CHECK(kolk_key_failure(fixture.wire.key, &failure) &&
 		      failure.phase == KOLK_PHASE_TLS);
+		CHECK(i == 0 ? failure.detail != NULL && strcmp(failure.detail, "STARTTLS") == 0 :
+			       failure.detail == NULL);
 		CHECK(kolk__load_relaxed(&fixture.peer.lines) == 0);
 		fixture_close(&fixture);
 	}

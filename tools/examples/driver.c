@@ -90,7 +90,6 @@ static enum kolk_err line_feed(void *user, void *memory, struct kolk_exchange *e
 	struct session *session = memory;
 
 	(void)user;
-	(void)exchange;
 	if (size >= sizeof session->answer - session->size)
 		return KOLK_E_PROTOCOL;
 	memcpy(session->answer + session->size, data, size);
@@ -98,8 +97,10 @@ static enum kolk_err line_feed(void *user, void *memory, struct kolk_exchange *e
 	session->answer[session->size] = '\0';
 	if (strchr(session->answer, '\n') == NULL)
 		return KOLK_PENDING;
-	if (strcmp(session->answer, session->expected) != 0)
+	if (strcmp(session->answer, session->expected) != 0) {
+		kolk_exchange_detail(exchange, "another answer than the protocol has");
 		return strncmp(session->expected, "login", 5) == 0 ? KOLK_E_AUTH : KOLK_E_PROTOCOL;
+	}
 	session->changed = 0; /* after a login or a reset; a ping is of a clean session anyway */
 	return KOLK_OK;
 }

@@ -77,6 +77,9 @@ enum kolk_err h2_feed(struct http_session *session, struct kolk_exchange *exchan
 {
 	enum kolk_err err = h2_on_unsolicited(session, exchange, data, size);
 
+	if (err == KOLK_E_PROTOCOL && !session->h2->ready)
+		kolk_exchange_detail(exchange, "what the peer sent first is no SETTINGS: does it "
+					       "speak HTTP/2?");
 	if (err == KOLK_OK && (!session->h2->ready || session->h2->pinged_ns != 0))
 		err = KOLK_PENDING;
 	return err;

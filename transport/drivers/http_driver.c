@@ -63,6 +63,7 @@ static enum kolk_err http_open(void *user, void *session, struct kolk_exchange *
 		return KOLK_E_MEMORY;
 	err = choose(http, kolk_exchange_alpn(exchange));
 	if (err != KOLK_OK) {
+		kolk_exchange_detail(exchange, "TLS did not agree on what the pool speaks (ALPN)");
 		http->protocol = HTTP_UNKNOWN;
 		return err;
 	}

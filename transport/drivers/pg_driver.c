@@ -42,13 +42,16 @@ static enum kolk_err request_tls(void *user, void *memory, struct kolk_exchange 
 /* One byte: 'S', or the server refuses TLS. An unauthenticated error message is not even read
  * (CVE-2024-10977), and bytes behind the answer were sent before TLS and are not trusted
  * (CVE-2021-23222). */
-static enum kolk_err on_tls_reply(struct pg_session *session, const uint8_t *data, size_t size)
+static enum kolk_err on_tls_reply(struct pg_session *session, struct kolk_exchange *exchange,
+				  const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return KOLK_PENDING;
 	session->stage = PG_IDLE;
-	if (data[0] != 'S')
+	if (data[0] != 'S') {
+		kolk_exchange_detail(exchange, "the server does not speak TLS");
 		return KOLK_E_TLS;
+	}
 	return size == 1 ? KOLK_OK : KOLK_E_PROTOCOL;
 }
 
@@ -258,7 +261,7 @@ static enum kolk_err feed(void *user, void *memory, struct kolk_exchange *exchan
 	enum kolk_err err, ended = KOLK_PENDING;
 
 	if (session->stage == PG_TLS_REQUESTED)
-		return on_tls_reply(session, data, size);
+		return on_tls_reply(session, exchange, data, size);
 	while ((err = pg_read(&session->reader, &at, &size, &message)) == KOLK_OK) {
 		ended = on_message(session, exchange, &message);
 		if (ended != KOLK_PENDING)
@@ -317,8 +320,7 @@ static enum kolk_err cancel_feed(void *user, void *memory, struct kolk_exchange 
 				 const void *data, size_t size)
 {
 	(void)user;
-	(void)exchange;
-	return on_tls_reply(memory, data, size);
+	return on_tls_reply(memory, exchange, data, size);
 }
 
 static enum kolk_err cancel_clean(void *user, void *memory)

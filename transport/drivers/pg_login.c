@@ -91,6 +91,13 @@ void pg_login_free(struct pg_session *session)
 	session->login = NULL;
 }
 
+/* What the server says of it goes to the notice callback alone. */
+static enum kolk_err refused(struct kolk_exchange *exchange, const char *detail)
+{
+	kolk_exchange_detail(exchange, detail);
+	return KOLK_E_AUTH;
+}
+
 /* ---- passwords that cross the wire, in clear or as md5 of itself: only where an option says
  * so. */
 
@@ -136,8 +143,10 @@ static enum kolk_err answer_password(struct pg_session *session, struct kolk_exc
 	size_t begun;
 	enum kolk_err err = credentials_of(session->options, exchange, &who);
 
-	if (err != KOLK_OK || who.secret == NULL || who.user == NULL)
-		return err != KOLK_OK ? err : KOLK_E_AUTH;
+	if (err != KOLK_OK)
+		return err;
+	if (who.secret == NULL || who.user == NULL)
+		return refused(exchange, "the server asks for a password, and there is none");
 	begun = pg_begin(&bytes, 'p');
 	if (salt == NULL)
 		pg_put(&bytes, who.secret, who.secret_size), pg_put_u8(&bytes, 0);
@@ -174,7 +183,7 @@ static enum kolk_err sasl_first(struct pg_session *session, struct kolk_exchange
 	if (login->step != PG_LOGIN_STARTED)
 		return KOLK_E_PROTOCOL;
 	if (!offers_scram(mechanisms))
-		return KOLK_E_AUTH;
+		return refused(exchange, "the server does not offer SCRAM-SHA-256");
 	err = pg_scram_begin(&login->scram, "", session->options->scram_rounds_max, NULL);
 	size = err == KOLK_OK ? pg_scram_first(&login->scram, text, sizeof text) : 0;
 	if (size == 0)
@@ -215,7 +224,7 @@ static enum kolk_err sasl_final(struct pg_session *session, struct kolk_exchange
 		return KOLK_E_PROTOCOL;
 	err = credentials_of(session->options, exchange, &who);
 	if (err == KOLK_OK && who.secret == NULL)
-		err = KOLK_E_AUTH;
+		err = refused(exchange, "the server asks for a password, and there is none");
 	if (err == KOLK_OK)
 		err = pg_scram_final(&session->login->scram, first, &who, final);
 	if (err != KOLK_OK)
@@ -227,7 +236,8 @@ static enum kolk_err sasl_final(struct pg_session *session, struct kolk_exchange
 	return send(exchange, &bytes);
 }
 
-static enum kolk_err sasl_verify(struct pg_session *session, struct pg_cursor *cursor)
+static enum kolk_err sasl_verify(struct pg_session *session, struct kolk_exchange *exchange,
+				 struct pg_cursor *cursor)
 {
 	char final[PG_SCRAM_TEXT_MAX];
 
@@ -235,7 +245,7 @@ static enum kolk_err sasl_verify(struct pg_session *session, struct pg_cursor *c
 	    rest(cursor, final, sizeof final) == NULL)
 		return KOLK_E_PROTOCOL;
 	if (pg_scram_verify(&session->login->scram, final) != KOLK_OK)
-		return KOLK_E_AUTH;
+		return refused(exchange, "the server does not prove that it knows the password");
 	session->login->step = PG_LOGIN_SASL_DONE;
 	return KOLK_PENDING;
 }
@@ -244,14 +254,14 @@ static enum kolk_err sasl_verify(struct pg_session *session, struct pg_cursor *c
 
 /* AuthenticationOk: only from a server that proved what the options require. A SCRAM exchange that
  * began must end: a server that does not know the password cannot skip its proof. */
-static enum kolk_err on_auth_ok(struct pg_session *session)
+static enum kolk_err on_auth_ok(struct pg_session *session, struct kolk_exchange *exchange)
 {
 	struct pg_login *login = session->login;
 
 	if (login->step == PG_LOGIN_SASL_FIRST || login->step == PG_LOGIN_SASL_FINAL)
-		return KOLK_E_AUTH;
+		return refused(exchange, "the server does not prove that it knows the password");
 	if (session->options->scram_required && login->step != PG_LOGIN_SASL_DONE)
-		return KOLK_E_AUTH;
+		return refused(exchange, "the server asks for no password: see scram_required");
 	if (login->step == PG_LOGIN_IN)
 		return KOLK_E_PROTOCOL;
 	login->step = PG_LOGIN_IN;
@@ -270,40 +280,58 @@ static enum kolk_err authentication(struct pg_session *session, struct kolk_exch
 		return KOLK_E_PROTOCOL;
 	switch (what) {
 	case AUTH_OK:
-		return cursor.left == 0 ? on_auth_ok(session) : KOLK_E_PROTOCOL;
+		return cursor.left == 0 ? on_auth_ok(session, exchange) : KOLK_E_PROTOCOL;
 	case AUTH_CLEAR:
 		if (asked || !options->clear_allowed || !kolk_exchange_is_tls(exchange))
-			return KOLK_E_AUTH;
+			return refused(exchange, "the server asks for the password in clear: see "
+						 "clear_allowed");
 		return answer_password(session, exchange, NULL);
 	case AUTH_MD5:
 		if (asked || !options->md5_allowed || cursor.left != 4)
-			return KOLK_E_AUTH;
+			return refused(exchange, "the server asks for md5: see md5_allowed");
 		return answer_password(session, exchange, cursor.at);
 	case AUTH_SASL:
 		return sasl_first(session, exchange, cursor);
 	case AUTH_SASL_CONTINUE:
 		return sasl_final(session, exchange, &cursor);
 	case AUTH_SASL_FINAL:
-		return sasl_verify(session, &cursor);
+		return sasl_verify(session, exchange, &cursor);
 	default:
-		return KOLK_E_AUTH; /* GSSAPI, SSPI and anything unknown */
+		return refused(exchange, "the server asks for a log-in other than by password");
 	}
 }
 
-/* Why the server refuses the log-in, as an error of the dial. */
-static enum kolk_err login_error(const struct pg_session *session, const struct pg_message *message)
+/* Why the server refuses the log-in (SQLSTATE, or how it begins), as an error of the dial. After
+ * E_AUTH a retry will not help soon. */
+static const struct refusal {
+	const char *sqlstate, *detail;
+	enum kolk_err err;
+} refusals[] = {
+	{ "28", "user or password, or pg_hba.conf", KOLK_E_AUTH },
+	{ "3D000", "there is no such database", KOLK_E_AUTH },
+	{ "42501", "the user may not connect to the database", KOLK_E_AUTH },
+	{ "53", "the server takes no more connections", KOLK_E_CONN_REFUSED },
+	{ "57", "the server starts or stops", KOLK_E_CONN_REFUSED },
+	{ "42704", "a start-up parameter", KOLK_E_SERVER },
+	{ "22023", "a start-up parameter", KOLK_E_SERVER },
+};
+
+static enum kolk_err login_error(const struct pg_session *session, struct kolk_exchange *exchange,
+				 const struct pg_message *message)
 {
 	struct kolk_postgres_error error;
 
 	pg_session_notice(session, message);
 	if (!pg_get_error(message, &error))
 		return KOLK_E_PROTOCOL;
-	if (strncmp(error.sqlstate, "28", 2) == 0 || strcmp(error.sqlstate, "3D000") == 0 ||
-	    strcmp(error.sqlstate, "42501") == 0)
-		return KOLK_E_AUTH; /* password, user, database or permission: a retry will not help
-	                             * soon */
-	if (strncmp(error.sqlstate, "57", 2) == 0 || strncmp(error.sqlstate, "53", 2) == 0)
-		return KOLK_E_CONN_REFUSED; /* it starts, stops or is full */
+	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+		const char *sqlstate = refusals[i].sqlstate;
+
+		if (strncmp(error.sqlstate, sqlstate, strlen(sqlstate)) != 0)
+			continue;
+		kolk_exchange_detail(exchange, refusals[i].detail);
+		return refusals[i].err;
+	}
 	return KOLK_E_SERVER;
 }
 
@@ -323,7 +351,7 @@ enum kolk_err pg_login_on_message(struct pg_session *session, struct kolk_exchan
 	enum kolk_err err;
 
 	if (message->type == 'E')
-		return login_error(session, message);
+		return login_error(session, exchange, message);
 	if (message->type == 'R' && !in)
 		return authentication(session, exchange, message);
 	if (message->type == 'N' || in) {

@@ -21,8 +21,6 @@ static enum kolk_err session_open(struct redis_session *session,
 					     .bytes_max = o->reply_bytes_max };
 
 	session->options = o;
-	if (o->resp == 3 && !kolk_redis_has_resp3())
-		return KOLK_E_UNSUPPORTED;
 	return redis_parser_open(&session->parser, &limits);
 }
 
@@ -179,6 +177,10 @@ static enum kolk_err redis_open(void *user, void *memory, struct kolk_exchange *
 	struct step_list step_list = steps_begin(session, exchange);
 
 	step_list.err = session_open(session, user);
+	if (session->options->resp == 3 && !kolk_redis_has_resp3()) {
+		kolk_exchange_detail(exchange, "no RESP3 in this build (hiredis 1.0)");
+		step_list.err = KOLK_E_UNSUPPORTED;
+	}
 	add_preamble(&step_list);
 	add_word(&step_list, REDIS_STEP_PING, "PING", NULL);
 	return steps_end(&step_list);
@@ -358,6 +360,23 @@ static enum kolk_err on_value(struct redis_session *session, struct kolk_redis_r
 	return err;
 }
 
+static const char *refusal(enum kolk_err err, enum redis_step step)
+{
+	switch (err) {
+	case KOLK_E_AUTH:
+		return "user or password";
+	case KOLK_E_RESOURCE:
+		return "the server loads, is busy or full, or has lost its master";
+	case KOLK_E_OPTIONS:
+		return step == REDIS_STEP_NAME ? "CLIENT SETNAME, by client_name" :
+						 "SELECT, by database";
+	case KOLK_E_UNSUPPORTED:
+		return "the server does not speak RESP3";
+	default:
+		return NULL;
+	}
+}
+
 static enum kolk_err redis_feed(void *user, void *memory, struct kolk_exchange *exchange,
 				const void *data, size_t size)
 {
@@ -366,12 +385,13 @@ static enum kolk_err redis_feed(void *user, void *memory, struct kolk_exchange *
 	enum kolk_err err = redis_parser_feed(&session->parser, data, size);
 
 	(void)user;
-	(void)exchange;
 	while (err == KOLK_OK) {
 		err = redis_parser_next(&session->parser, &value);
 		if (err == KOLK_OK)
 			err = on_value(session, value);
 	}
+	if (err != KOLK_PENDING && session->step > 0)
+		kolk_exchange_detail(exchange, refusal(err, session->steps[session->step - 1]));
 	if (err != KOLK_PENDING)
 		return session->parser.err = err;
 	if (session->outstanding > 0 || session->step < session->step_count)
