@@ -192,8 +192,9 @@ KOLK_API struct kolk_key *kolk_exchange_key(struct kolk_exchange *exchange);
 KOLK_API const char *kolk_exchange_address(struct kolk_exchange *exchange);
 /* What TLS agreed on (RFC 7301); NULL without TLS or agreement. Lives as long as the callback. */
 KOLK_API const char *kolk_exchange_alpn(struct kolk_exchange *exchange);
-/* From upgrade, open or feed, which is about to answer with an error: say what exactly is wrong, for
- * kolk_failure.detail of the dial, the log and the status. Static text, or NULL; the last one counts. */
+/* From upgrade, open or feed, which is about to answer with an error: say what exactly is wrong,
+ * for kolk_failure.detail of the dial, the log and the status. Static text, or NULL; the last one
+ * counts. */
 KOLK_API void kolk_exchange_detail(struct kolk_exchange *exchange, const char *text);
 /* Whether bytes go out encrypted. */
 KOLK_API bool kolk_exchange_is_tls(struct kolk_exchange *exchange);
