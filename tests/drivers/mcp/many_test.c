@@ -164,7 +164,7 @@ struct tenants {
 
 static struct kolk_mcp_client *client_of(struct tenants *tenants, int i)
 {
-	char tenant[16];
+	char tenant[32];
 
 	snprintf(tenant, sizeof tenant, "tenant%d", i);
 	return place_client(&tenants->place, tenant, NULL);
