@@ -152,6 +152,14 @@ KOLK_HOT_ENTRY enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadlin
 		       KOLK_OK : kolk__acquire_slow(key, deadline_ns, lease, taken);
 }
 
+static enum kolk_err wait_on(struct kolk_loop *loop, struct kolk__waiter *waiter)
+{
+	if (!kolk__is_owner(loop) || loop->engine != waiter->key->engine)
+		return KOLK_E_THREAD;
+	waiter->loop = loop;
+	return kolk__wait_async(waiter);
+}
+
 enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 				 uint64_t deadline_ns, struct kolk_acquire *acquire,
 				 kolk_acquired_fn *callback, void *user)
@@ -166,11 +174,27 @@ enum kolk_err kolk_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
 	err = kolk__hit_slow(key, &acquire->lease, taken);
 	if (err != KOLK_E_EMPTY)
 		return err;
-	if (!kolk__is_owner(loop) || loop->engine != key->engine)
-		return KOLK_E_THREAD;
-	*waiter = (struct kolk__waiter){ .key = key, .loop = loop, .deadline.due_ns = deadline_ns,
+	*waiter = (struct kolk__waiter){ .key = key, .deadline.due_ns = deadline_ns,
 					 .callback = callback, .user = user };
-	return kolk__wait_async(acquire);
+	return wait_on(loop, waiter);
+}
+
+enum kolk_err kolk_waiter_acquire_async(struct kolk_loop *loop, struct kolk_key *key,
+					uint64_t deadline_ns, struct kolk_acquire *acquire,
+					kolk_acquired_fn *callback, void *user)
+{
+	struct kolk__waiter *waiter = kolk__waiter_of(acquire);
+	enum kolk_err err;
+
+	*waiter = (struct kolk__waiter){ .key = key, .deadline.due_ns = deadline_ns,
+					 .callback = callback, .user = user };
+	kolk__store_relaxed(&waiter->state, KOLK__COUNTED);
+	err = kolk__hit_slow(key, &acquire->lease, false);
+	if (err == KOLK_E_EMPTY)
+		err = wait_on(loop, waiter);
+	if (kolk__load_relaxed(&waiter->state) == KOLK__COUNTED) /* served, or refused */
+		kolk_waiter_remove(key);
+	return err;
 }
 
 /* ---- by identity instead of by handle */

@@ -15,7 +15,7 @@ enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *lease, boo
 enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadline_ns,
 				 struct kolk_lease *lease, bool taken);
 /* After kolk__hit_slow: key, loop, deadline and callback are filled in. */
-enum kolk_err kolk__wait_async(struct kolk_acquire *acquire);
+enum kolk_err kolk__wait_async(struct kolk__waiter *waiter);
 
 static inline struct kolk__waiter *kolk__waiter_of(struct kolk_acquire *acquire)
 {

@@ -139,7 +139,7 @@ static const char *check_table(struct kolk_key *key, struct audit *audit)
 	audit->pool_open += open;
 	audit->pool_dialing += kolk__own(&key->dialing);
 	audit->pool_idle += idle;
-	audit->waiting += kolk__own(&key->waiting);
+	audit->waiting += kolk__waiting(key);
 	return NULL;
 }
 
@@ -440,7 +440,8 @@ static const char *check_still(struct kolk_engine *engine, const struct audit *a
 		    "total.dialing == sum of pool.dialing");
 	}
 	LAW(open[0] + open[1] == audit->open, "sum of pool.open == sum of key.open");
-	LAW(kolk__own(&engine->waiting) == audit->waiting, "engine.waiting == sum of key.waiting");
+	LAW(kolk__own(&engine->waiting) == audit->waiting,
+	    "engine.waiting == sum of key.waiting + key.outside");
 	LAW(kolk__own(&engine->key_count) == audit->keys, "engine.key_count == sum of keys");
 	LAW(dialing[0] + dialing[1] == audit->dialing, "sum of pool.dialing == sum of key.dialing");
 	LAW(kolk__own(&engine->queued_keys) == audit->queued,

@@ -13,7 +13,7 @@
  *   conns  == free + dialing + idle + leased + busy + pinging + resetting + taken + closing
  *   sum of total.open == sum of pool.open == sum of account.open == sum of key.open
  *                     == conns - free
- *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting
+ *   key.waiting == length of its queue;  engine.waiting == sum of key.waiting + key.outside
  *
  * Locks: their order is that of enum kolk__rank (core/base/lock.h). No callback of the embedder
  * runs under any.

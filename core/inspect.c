@@ -256,7 +256,7 @@ static void key_fill(const struct kolk_key *key, uint64_t now_ns, struct kolk_ke
 	const struct kolk__counters *counters;
 
 	KOLK__HELD(&key->lock);
-	info->waiting = kolk__own(&key->waiting);
+	info->waiting = kolk__waiting(key);
 	info->wait_ns = kolk__wait_ns(key);
 	info->failures = key->failures;
 	info->rotated = kolk__own(&key->refuse_err) == KOLK_E_ROTATED;

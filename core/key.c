@@ -275,7 +275,7 @@ void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *ke
 	kolk__take_lock(engine, &key->lock);
 	if (kolk__own(&key->pool) == pool && key->identity != NULL &&
 	    kolk__load_relaxed(&key->refs) == 0 &&
-	    kolk__own(&key->open) == 0 && kolk__own(&key->waiting) == 0 &&
+	    kolk__own(&key->open) == 0 && kolk__waiting(key) == 0 &&
 	    kolk__load_relaxed(&key->permit_queue) == NULL) {
 		unlink_key(pool, key);
 		gone = true;

@@ -67,20 +67,21 @@ struct kolk_key {
 	/* KOLK_OK, or the error that callers get: the pool drains, the credential was replaced, the
 	 * key is gone. The gate stays 1. R: dials (acquire) */
 	kolk__atomic_i32 refuse_err;
-	bool signalled;            /* the first waiter was woken and is on its way */
-	bool keep_warm;                /* warmed or used: idle_min is kept */
-	bool granted; /* the engine's permit was granted to it: it need not queue there again */
-	bool keep_sequence; /* it left a permit queue: it keeps its sequence in the next one */
+	kolk__atomic_u32 outside;  /* callers that wait, and are not in the queue (kolk_waiter_add) */
+	bool signalled : 1;        /* the first waiter was woken and is on its way */
+	bool keep_warm : 1;        /* warmed or used: idle_min is kept */
+	bool granted : 1; /* the engine's permit was granted to it: it need not queue there again */
+	bool keep_sequence : 1; /* it left a permit queue: it keeps its sequence in the next one */
+	bool awaited : 1;          /* threads may sleep on `changes` */
 	/* W: the thread that ends a lease (relaxed: an estimate). Of leases that did I/O or ended
 	 * in a close, the share that returned lately; 255 = all. */
 	kolk__atomic_u8 reuse_ewma;
 	/* its last failed dial was an early close (relaxed reader: ready) */
 	kolk__atomic_bool probation;
+	bool in_lru;               /* under accounting */
 	/* Maintenance ends the waiters up to fail_last with this error. KOLK_OK = it need not look. */
 	int16_t fail_err;
 	uint16_t scope_size;       /* of identity: what all credentials of a session share */
-	bool in_lru;               /* under accounting */
-	bool awaited;              /* threads may sleep on `changes` */
 	kolk__atomic_u32 open;     /* connections, every state but FREE; <= connections_max */
 	kolk__atomic_u32 dialing;
 	/* W: holders (relaxed: a count). Of open: those that it counts as idle (idle_max.c). Not
@@ -140,6 +141,13 @@ _Static_assert(offsetof(struct kolk_key, lock) == KOLK_CACHE_LINE,
 _Static_assert(sizeof(struct kolk_key) <= 6 * KOLK_CACHE_LINE - sizeof(size_t),
 	       "six cache lines with the word that an allocator puts before it");
 #endif
+
+/* Callers that wait, in the queue and outside. Under key.lock. */
+static inline uint32_t kolk__waiting(const struct kolk_key *key)
+{
+	KOLK__HELD(&key->lock);
+	return kolk__own(&key->waiting) + kolk__own(&key->outside);
+}
 
 /* A moving average over some eight values; us. */
 static inline uint32_t kolk__ewma(uint32_t ewma_us, uint64_t ns)

@@ -278,9 +278,8 @@ KOLK_COLD enum kolk_err kolk__acquire_slow(struct kolk_key *key, uint64_t deadli
 
 /* ---- asynchronous */
 
-enum kolk_err kolk__wait_async(struct kolk_acquire *acquire)
+enum kolk_err kolk__wait_async(struct kolk__waiter *waiter)
 {
-	struct kolk__waiter *waiter = kolk__waiter_of(acquire);
 	struct kolk_key *key = waiter->key;
 	struct kolk_loop *loop = waiter->loop;
 	uint64_t now_ns = kolk__now(key->engine), deadline_ns = waiter->deadline.due_ns;
@@ -293,7 +292,7 @@ enum kolk_err kolk__wait_async(struct kolk_acquire *acquire)
 	waiter->enqueued_ns = now_ns;
 	waiter->deadline.due_ns = deadline_ns;
 	if (deadline_ns > now_ns)
-		err = miss(key, waiter, &acquire->lease, now_ns);
+		err = miss(key, waiter, &waiter->lease, now_ns);
 	if (err != KOLK_PENDING)
 		waiter->loop = NULL;
 	else if (deadline_ns != KOLK_FOREVER)

@@ -51,7 +51,7 @@ static void add_counters(struct sum *sum, const struct kolk_key *key)
 	const struct kolk__counters *counters;
 
 	KOLK__HELD(&key->lock);
-	sum->stats->waiting += kolk__own(&key->waiting);
+	sum->stats->waiting += kolk__waiting(key);
 	sum->stats->keys++;
 	counters = kolk__load_acquire(&key->counters); /* COUNTS.A1 <- COUNTS.R1 */
 	if (counters != NULL)

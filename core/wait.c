@@ -16,6 +16,29 @@
 /* Waiters served, and connections given up, in one turn under the key's lock. */
 enum { DISPATCH_MAX = 64 };
 
+/* One more caller waits, in the queue or outside; false when there are as many as may. */
+static bool count(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	KOLK__HELD(&key->lock);
+	if (kolk__waiting(key) >= kolk__setting(kolk__own(&key->pool), waiters_max))
+		return false;
+	if (kolk__add_acq_rel(&engine->waiting, 1) >= engine->waiters_max) {
+		kolk__sub_acq_rel(&engine->waiting, 1);
+		return false;
+	}
+	kolk__add_relaxed(&kolk__tenant_of(key)->waiting, 1);
+	return true;
+}
+
+static void uncount(struct kolk_key *key)
+{
+	KOLK__HELD(&key->lock);
+	kolk__sub_relaxed(&kolk__tenant_of(key)->waiting, 1);
+	kolk__sub_acq_rel(&key->engine->waiting, 1);
+}
+
 static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	KOLK__HELD(&key->lock);
@@ -25,22 +48,18 @@ static void unlink_waiter(struct kolk_key *key, struct kolk__waiter *waiter)
 		key->fail_last = waiter->prev;
 	waiter->next = waiter->prev = NULL;
 	kolk__own_sub(&key->waiting, 1);
-	kolk__sub_relaxed(&kolk__tenant_of(key)->waiting, 1);
-	kolk__sub_acq_rel(&key->engine->waiting, 1);
+	uncount(key);
 }
 
 bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter)
 {
-	struct kolk_engine *engine = key->engine;
-
 	KOLK__HELD(&key->lock);
-	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__UNQUEUED);
-	if (kolk__own(&key->waiting) >= kolk__setting(kolk__own(&key->pool), waiters_max))
+	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__UNQUEUED ||
+		     kolk__own(&waiter->state) == KOLK__COUNTED);
+	if (kolk__own(&waiter->state) == KOLK__COUNTED)
+		kolk__own_sub(&key->outside, 1);
+	else if (!count(key))
 		return false;
-	if (kolk__add_acq_rel(&engine->waiting, 1) >= engine->waiters_max) {
-		kolk__sub_acq_rel(&engine->waiting, 1);
-		return false;
-	}
 	if (key->first == NULL)
 		kolk__store_relaxed(&key->queued_at_ns, waiter->enqueued_ns);
 	waiter->prev = key->last;
@@ -48,7 +67,6 @@ bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter)
 	key->last = waiter;
 	KOLK__PROBE(wait, key, waiter);
 	kolk__own_add(&key->waiting, 1);
-	kolk__add_relaxed(&kolk__tenant_of(key)->waiting, 1);
 	kolk__store_relaxed(&waiter->state, KOLK__WAITING);
 	kolk__add_relaxed(&kolk__key_counters(key)->waited, 1);
 	return true;
@@ -258,4 +276,40 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 	kolk__store_sc(&key->gate, gate_of(key, now_ns));
 	if (!all || left == UINT32_MAX) /* go on soon */
 		kolk__alarm_arm(key->engine, &key->alarm, now_ns);
+}
+
+/* ---- waiters outside: they wait for what a driver does with the connection of another caller */
+
+enum kolk_err kolk_waiter_add(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+	enum kolk_err err;
+
+	if (kolk__is_child(engine))
+		return KOLK_E_FORKED;
+	KOLK__NO_LOCK();
+	kolk__take_lock(engine, &key->lock);
+	err = (enum kolk_err)kolk__own(&key->refuse_err);
+	if (err == KOLK_OK && !count(key))
+		err = KOLK_E_QUEUE_FULL;
+	if (err == KOLK_OK)
+		kolk__own_add(&key->outside, 1);
+	else
+		kolk__count_refused(key, err);
+	kolk__give_lock(engine, &key->lock);
+	return err;
+}
+
+void kolk_waiter_remove(struct kolk_key *key)
+{
+	struct kolk_engine *engine = key->engine;
+
+	if (kolk__is_child(engine))
+		return;
+	KOLK__NO_LOCK();
+	kolk__take_lock(engine, &key->lock);
+	kolk__own_sub(&key->outside, 1);
+	uncount(key);
+	kolk__give_lock(engine, &key->lock);
+	kolk__key_free_if_unused(key);
 }

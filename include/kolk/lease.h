@@ -98,9 +98,24 @@ KOLK_API enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire);
  * the circuit is open, and no dial and no ping of its key is under way that could serve it. No:
  * there is one, or soon will be, or its result is there already and the callback is about to run.
  * From the loop's own thread, O(1), a lock. For who serves many callers with one acquire (a
- * protocol with many requests per connection): behind one that waits for a lease they would pass by
- * waiters_max, and wait where others are refused. */
+ * protocol with many requests per connection): behind one that waits for a lease they would have
+ * no turn of their own, and wait where others are refused. */
 KOLK_API bool kolk_acquire_waits_for_lease(const struct kolk_acquire *acquire);
+
+/* For drivers that serve many callers with one acquire: count a caller that waits for what comes
+ * of another's. It is one of its key's waiters, which waiters_max bounds, but in no queue: it is
+ * handed no connection, and none is dialled for it. From any thread, O(1), a lock. Errors:
+ * E_QUEUE_FULL, E_DRAINING, E_ROTATED, E_FORKED; it is not counted then. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_waiter_add(struct kolk_key *key);
+
+/* It waits no more. Before its key is closed. */
+KOLK_API void kolk_waiter_remove(struct kolk_key *key);
+
+/* kolk_acquire_async for a caller that kolk_waiter_add counts: its place is in the queue now, so it
+ * gets no E_QUEUE_FULL. It is not removed afterwards, whatever this returns. */
+KOLK_API KOLK_MUST_CHECK enum kolk_err
+kolk_waiter_acquire_async(struct kolk_loop *loop, struct kolk_key *key, uint64_t deadline_ns,
+			  struct kolk_acquire *acquire, kolk_acquired_fn *callback, void *user);
 
 /* Give a connection back. Proved clean it goes to the oldest waiter or to idle, otherwise
  * it is closed with the reason counted; either way the lease has ended with KOLK_OK.

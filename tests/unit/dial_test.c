@@ -109,7 +109,7 @@ static void a_hopeless_wait_is_refused(void **state)
 }
 
 /* Behind a caller that waits for a dial others may wait; behind one that waits for a lease they would
- * pass by the limit of waiters. */
+ * have no turn of their own. */
 static void what_a_caller_waits_for(void **state)
 {
 	struct fixture *fix = *state;

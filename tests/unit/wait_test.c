@@ -35,6 +35,15 @@ static enum kolk_err begin(struct fixture *fix, struct caller *caller, uint64_t 
 				  caller);
 }
 
+static enum kolk_err begin_counted(struct fixture *fix, struct caller *caller, uint64_t wait_ns,
+				   int *turn)
+{
+	*caller = (struct caller){ .turn = turn };
+	return kolk_waiter_acquire_async(kolk_engine_loop(fix->engine, 0), fix->key,
+					 kolk__sim_now(fix->sim) + wait_ns, &caller->acquire,
+					 on_lease, caller);
+}
+
 /* All four connections out. */
 static void fill(struct fixture *fix, struct kolk_lease leases[4])
 {
@@ -193,6 +202,76 @@ static void the_queue_is_bounded(void **state)
 		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
 }
 
+/* Callers for which another one acquires stand in no queue, and count as those that do. */
+static void callers_outside_the_queue_are_counted(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct caller callers[3];
+	struct kolk_lease leases[4];
+	const char *law = NULL;
+	int turn = 0;
+
+	l.waiters_max = 3;
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	fill(fix, leases);
+	assert_int_equal(kolk_waiter_add(fix->key), KOLK_OK);
+	assert_int_equal(kolk_waiter_add(fix->key), KOLK_OK);
+	assert_int_equal(begin(fix, &callers[0], KOLK_S_NS, &turn), KOLK_PENDING);
+	assert_int_equal(begin(fix, &callers[1], KOLK_S_NS, &turn), KOLK_E_QUEUE_FULL);
+	assert_int_equal(kolk_waiter_add(fix->key), KOLK_E_QUEUE_FULL);
+	assert_int_equal(stats_of(fix->pool).waiting, 3);
+	assert_int_equal(stats_of(fix->pool).refused[KOLK_REFUSAL_QUEUE_FULL], 2);
+	assert_int_equal(kolk_check(fix->engine, &law), KOLK_OK);
+
+	/* One of them enters the queue, in its own place; the other goes. */
+	assert_int_equal(begin_counted(fix, &callers[1], KOLK_S_NS, &turn), KOLK_PENDING);
+	assert_int_equal(begin(fix, &callers[2], KOLK_S_NS, &turn), KOLK_E_QUEUE_FULL);
+	kolk_waiter_remove(fix->key);
+	assert_int_equal(stats_of(fix->pool).waiting, 2);
+	assert_int_equal(begin(fix, &callers[2], KOLK_S_NS, &turn), KOLK_PENDING);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(kolk_release(&leases[i]), KOLK_OK);
+	fixture_run(fix, KOLK_MS_NS);
+	for (int i = 0; i < 3; i++) {
+		assert_true(callers[i].calls == 1 && callers[i].order == i + 1);
+		assert_int_equal(kolk_release(&callers[i].lease), KOLK_OK);
+	}
+
+	/* What is served at once, or refused for another reason, is counted no more. */
+	assert_int_equal(kolk_waiter_add(fix->key), KOLK_OK);
+	assert_int_equal(begin_counted(fix, &callers[0], KOLK_S_NS, &turn), KOLK_OK);
+	assert_int_equal(kolk_release(&callers[0].acquire.lease), KOLK_OK);
+	assert_int_equal(kolk_release(&leases[3]), KOLK_OK);
+	assert_int_equal(kolk_waiter_add(fix->key), KOLK_OK);
+	kolk_pool_drain(fix->pool, KOLK_FOREVER);
+	assert_int_equal(begin_counted(fix, &callers[0], KOLK_S_NS, &turn), KOLK_E_DRAINING);
+	assert_int_equal(kolk_waiter_add(fix->key), KOLK_E_DRAINING);
+	assert_int_equal(stats_of(fix->pool).waiting, 0);
+	assert_int_equal(kolk_check(fix->engine, &law), KOLK_OK);
+}
+
+/* Nothing is dialled for those outside. */
+static void callers_outside_the_queue_dial_nothing(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_pool_limits l = KOLK_INIT(kolk_pool_limits);
+	struct caller caller;
+	int turn = 0;
+
+	l.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_limits_set(fix->pool, &l), KOLK_OK);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(kolk_waiter_add(fix->key), KOLK_OK);
+	assert_int_equal(begin(fix, &caller, KOLK_S_NS, &turn), KOLK_PENDING);
+	fixture_run(fix, 100 * KOLK_MS_NS);
+	assert_true(caller.calls == 1 && caller.err == KOLK_OK);
+	assert_int_equal(stats_of(fix->pool).open, 1);
+	assert_int_equal(kolk_release(&caller.lease), KOLK_OK);
+	for (int i = 0; i < 3; i++)
+		kolk_waiter_remove(fix->key);
+}
+
 static void a_waiter_times_out(void **state)
 {
 	struct fixture *fix = *state;
@@ -301,6 +380,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(what_lies_there_wins, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_plain_release_serves_a_waiter, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(the_queue_is_bounded, fixture_open, fixture_close),
+	cmocka_unit_test_setup_teardown(callers_outside_the_queue_are_counted, fixture_open,
+					fixture_close),
+	cmocka_unit_test_setup_teardown(callers_outside_the_queue_dial_nothing, fixture_open,
+					fixture_close),
 	cmocka_unit_test_setup_teardown(a_waiter_times_out, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(a_cancel_is_the_end, fixture_open, fixture_close),
 	cmocka_unit_test_setup_teardown(one_failed_dial_ends_one_waiter, fixture_open, fixture_close),
