@@ -113,17 +113,52 @@ static struct kolk_mcp_call *first_waiting(struct mcp_group *group)
 	return mcp_container_of(group->waiting.next, struct kolk_mcp_call, link);
 }
 
+/* It waits no more. What its acquire was begun for goes on for the next. */
+static void wait_end(struct kolk_mcp_call *call)
+{
+	struct mcp_group *group = call->group;
+	struct kolk_mcp_call *counted = call;
+
+	mcp_list_del(&call->link);
+	if (!call->counted && group->acquire != NULL && !mcp_list_empty(&group->waiting))
+		counted = first_waiting(group);
+	if (counted->counted)
+		kolk_waiter_remove(group->identity->key);
+	counted->counted = false;
+}
+
+/* The first that waits is a waiter of the pool by the group's acquire; the others are counted, so
+ * that waiters_max bounds them. */
+static void count(struct kolk_mcp_call *call)
+{
+	struct mcp_group *group = call->group;
+	enum kolk_err err;
+
+	if (call->state != MCP_WAITING || first_waiting(group) == call)
+		return;
+	err = kolk_waiter_add(group->identity->key);
+	call->counted = err == KOLK_OK;
+	if (err == KOLK_OK)
+		return;
+	mcp_list_del(&call->link);
+	kolk__mcp_call_end_soon(call, err);
+}
+
+static void fail_first(struct mcp_group *group, enum kolk_err err)
+{
+	struct kolk_mcp_call *call = first_waiting(group);
+
+	wait_end(call);
+	call->outcome.lost = group->lost;
+	kolk__mcp_call_end_soon(call, err);
+}
+
 /* Those that may wait no longer than until then end so. */
 static void fail_until(struct mcp_group *group, enum kolk_err err, uint64_t until_ns)
 {
 	while (!mcp_list_empty(&group->waiting) &&
-	       first_waiting(group)->wait_until_ns <= until_ns) {
-		struct kolk_mcp_call *call = first_waiting(group);
-
-		mcp_list_del(&call->link);
-		call->outcome.lost = group->lost;
-		kolk__mcp_call_end_soon(call, err);
-	}
+	       first_waiting(group)->wait_until_ns <= until_ns)
+		fail_first(group, err);
 }
 
 /* All that wait end so. */
@@ -132,10 +167,14 @@ static void fail_waiting(struct mcp_group *group, enum kolk_err err)
 	fail_until(group, err, UINT64_MAX);
 }
 
-/* There was no lease: of those that wait, time ends only for those whose time is over. */
+/* There was no lease: of those that wait, time ends only for those whose time is over, and only the
+ * first one was not counted yet. */
 static void acquire_failed(struct mcp_group *group, enum kolk_err err, uint64_t until_ns)
 {
-	fail_until(group, err, err == KOLK_E_TIMEOUT ? until_ns : UINT64_MAX);
+	if (err == KOLK_E_QUEUE_FULL)
+		fail_first(group, err);
+	else
+		fail_until(group, err, err == KOLK_E_TIMEOUT ? until_ns : UINT64_MAX);
 }
 
 /* The session of a single group is gone. */
@@ -245,7 +284,8 @@ static void on_acquired(void *user, enum kolk_err err, const struct kolk_lease *
  * no other's wait (call.c). False: its end will come. */
 static bool acquire(struct mcp_group *group)
 {
-	uint64_t until_ns = first_waiting(group)->wait_until_ns;
+	struct kolk_mcp_call *first = first_waiting(group);
+	uint64_t until_ns = first->wait_until_ns;
 	enum kolk_err err;
 
 	group->acquire = blocks_get(&group->loop->acquires, sizeof *group->acquire);
@@ -255,8 +295,10 @@ static bool acquire(struct mcp_group *group)
 	}
 	group->acquire->since_ns = kolk_loop_now(group->loop->loop);
 	group->acquire->until_ns = until_ns;
-	err = kolk_acquire_async(group->loop->loop, group->identity->key, until_ns,
-				 &group->acquire->acquire, on_acquired, group);
+	err = (first->counted ? kolk_waiter_acquire_async : kolk_acquire_async)(
+		group->loop->loop, group->identity->key, until_ns, &group->acquire->acquire,
+		on_acquired, group);
+	first->counted = false;
 	if (err == KOLK_PENDING)
 		return false;
 	if (err == KOLK_OK)
@@ -291,7 +333,7 @@ static void run(struct mcp_group *group)
 			continue;
 		}
 		call = first_waiting(group);
-		mcp_list_del(&call->link);
+		wait_end(call);
 		call->hold = hold;
 		call->reused = hold->reused || hold->calls > 0;
 		hold->calls++;
@@ -350,13 +392,14 @@ void kolk__mcp_group_enqueue(struct kolk_mcp_call *call)
 	call->wait_until_ns = kolk__mcp_in_ns(group->loop, options_of(group)->acquire_timeout_ns);
 	mcp_list_add(&group->waiting, &call->link);
 	run(group);
+	count(call);
 }
 
 void kolk__mcp_group_remove(struct kolk_mcp_call *call)
 {
 	struct mcp_group *group = call->group;
 
-	mcp_list_del(&call->link);
+	wait_end(call);
 	if (mcp_list_empty(&group->waiting))
 		acquire_cancel(group);
 }

@@ -222,7 +222,7 @@ struct kolk_mcp_call {
 	struct mcp_group *own, *group; /* own: EXCLUSIVE, in `memory` */
 	struct mcp_hold *hold;        /* the session that it is on */
 	struct mcp_post post;
-	bool on_wire, piped;          /* post's end will run (STDIO: as piped); it is in pipe.calls */
+	bool on_wire, piped, counted; /* post's end will run (STDIO: as piped); in pipe.calls; a waiter */
 	uint8_t losses, resumes;      /* resumes: without a message since */
 	enum kolk_err broken;         /* HTTP+SSE: the stream ended before its post */
 	bool listen, notification, initialize, replayable, modern;
