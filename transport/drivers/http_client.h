@@ -95,12 +95,15 @@ static inline bool http_dispatcher_idle(const struct http_dispatcher *dispatcher
 	return dispatcher->exchanges == 0 && http_list_empty(&dispatcher->conns);
 }
 
-/* --- http_dispatcher.c --- */
+/* --- http_dispatchers.c --- */
 
 /* Find or make; NULL = no memory. */
 struct http_dispatcher *http_dispatcher_get(struct kolk_http *http, struct kolk_key *key);
 /* Free it if it has neither exchanges nor connections, and is not a recent one. */
 void http_dispatcher_put(struct http_dispatcher *dispatcher);
+
+/* --- http_dispatcher.c --- */
+
 /* An exchange wants a connection: last in the queue, or first. */
 void http_dispatcher_enqueue(struct http_dispatcher *dispatcher,
 			     struct kolk_http_exchange *exchange, bool first);
