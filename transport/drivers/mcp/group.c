@@ -167,14 +167,10 @@ static void fail_waiting(struct mcp_group *group, enum kolk_err err)
 	fail_until(group, err, UINT64_MAX);
 }
 
-/* There was no lease: of those that wait, time ends only for those whose time is over, and only the
- * first one was not counted yet. */
+/* There was no lease: of those that wait, time ends only for those whose time is over. */
 static void acquire_failed(struct mcp_group *group, enum kolk_err err, uint64_t until_ns)
 {
-	if (err == KOLK_E_QUEUE_FULL)
-		fail_first(group, err);
-	else
-		fail_until(group, err, err == KOLK_E_TIMEOUT ? until_ns : UINT64_MAX);
+	fail_until(group, err, err == KOLK_E_TIMEOUT ? until_ns : UINT64_MAX);
 }
 
 /* The session of a single group is gone. */
@@ -304,7 +300,9 @@ static bool acquire(struct mcp_group *group)
 	if (err == KOLK_OK)
 		take_lease(group, &group->acquire->acquire.lease);
 	acquire_end(group);
-	if (err != KOLK_OK)
+	if (err == KOLK_E_QUEUE_FULL)
+		fail_first(group, err); /* the others are counted already */
+	else if (err != KOLK_OK)
 		acquire_failed(group, err, until_ns);
 	return true;
 }
