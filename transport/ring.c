@@ -5,6 +5,8 @@
 #include "transport/ring.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -40,6 +42,42 @@ void kolk__ring_readable(struct kolk_ring *ring, struct kolk_op *stream)
 	enqueue(ring, stream, KOLK__READABLE);
 }
 
+/* ---- a ring of the kernel */
+
+struct opening {
+	struct kolk_ring **ring;
+	const char **why;
+	enum kolk_err err;
+};
+
+static void *uring_open_there(void *user)
+{
+	struct opening *opening = user;
+
+	opening->err = kolk__uring_open(opening->ring, opening->why);
+	return NULL;
+}
+
+/* When a ring ends, the kernel interrupts each thread that has created or entered it, some time
+ * later, and calls of that thread fail with EINTR. So the caller's does neither, if there can be
+ * another thread for it. */
+static enum kolk_err uring_open(struct kolk_ring **ring, const char **why)
+{
+	struct opening opening = { .ring = ring, .why = why };
+	sigset_t all, before;
+	pthread_t thread;
+	bool started;
+
+	sigfillset(&all); /* signals are for the embedder's threads */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	started = pthread_create(&thread, NULL, uring_open_there, &opening) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!started)
+		return kolk__uring_open(ring, why);
+	pthread_join(thread, NULL);
+	return opening.err;
+}
+
 enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk_ring **ring,
 				    const char **name, const char **why)
 {
@@ -49,7 +87,7 @@ enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk
 	*why = NULL;
 	*name = "io_uring";
 	if (backend != KOLK_BACKEND_EPOLL)
-		err = kolk__uring_open(ring, why);
+		err = uring_open(ring, why);
 	if (err == KOLK_OK || backend == KOLK_BACKEND_IO_URING)
 		return err == KOLK_OK ? err : KOLK_E_BACKEND;
 	*name = "epoll";

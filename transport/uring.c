@@ -2,7 +2,7 @@
 /*
  * uring.c - operations of the kernel: one enter per step submits and waits.
  *
- * The thread that creates the engine makes the ring disabled, and the thread that first steps it
+ * A thread that ends at once makes the ring disabled (ring.c), and the thread that first steps it
  * enables it: SINGLE_ISSUER rings belong to that thread, and a fork's child cannot use them. An
  * operation is matched by its address; it lives until its completion was reaped, also when a submit
  * failed (an SQE once queued stays queued).

@@ -74,10 +74,9 @@ kolk_engine_create(const struct kolk_engine_options *options, struct kolk_engine
  * with E_DRAINING, leases are revoked; pools that draw from others first, in 5 s at most), stop
  * the threads, free everything. Blocks until closed, 10 s at most. No other thread may be inside a
  * call on this engine, but for releasing leases, and no handle of it may be used afterwards;
- * embedder's loops must have returned. With io_uring, a blocking call of the thread that created
- * the engine, or stepped one of its loops, may fail with EINTR shortly after this has returned:
- * the kernel ends the rings later, and interrupts these threads without a signal (the first of
- * them also after kolk_engine_create, which tries a ring). NULL is allowed.
+ * embedder's loops must have returned. With io_uring, a blocking call of a thread that stepped one
+ * of its loops may fail with EINTR shortly after this has returned: the kernel ends the rings
+ * later, and interrupts these threads without a signal. NULL is allowed.
  * Errors, with the engine still there: E_TIMEOUT (a resource is leased, or a callback of its
  * driver does not return, or an operation is not completed: nothing is taken from under anybody.
  * The engine goes on draining and refuses new work; release what is leased, or wait for it with

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* destroy_test.c - the end of an engine that is in use: it says so, and takes nothing away. */
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <kolk/sys/sys.h>
 
@@ -186,7 +190,50 @@ static void a_loop_whose_thread_ended(void)
 	wire_close(&w);
 }
 
+/* Until its time-out has passed nothing comes. */
+static bool is_interrupted(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, 0) < 0 && errno == EINTR;
+}
+
+static void *use_engines(void *user)
+{
+	const struct timeval timeout = { .tv_usec = 100000 };
+	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct kolk_engine *engine;
+	int pair[2];
+
+	o.loops = 1;
+	o.backend = wire_backend;
+	if (!CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0))
+		return user;
+	CHECK(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0);
+	for (int i = 0; i < 3; i++) {
+		if (!CHECK_ERR(kolk_engine_create(&o, &engine), KOLK_OK))
+			break;
+		CHECK(!is_interrupted(pair[0]));
+		CHECK_ERR(kolk_engine_destroy(engine), KOLK_OK);
+		CHECK(!is_interrupted(pair[0]));
+	}
+	close(pair[0]);
+	close(pair[1]);
+	return user;
+}
+
+/* As a ring's end interrupts each thread that has created or entered it. A thread that had to do
+ * with no ring before. */
+static void an_engine_interrupts_no_caller(void)
+{
+	pthread_t thread;
+
+	MUST(pthread_create(&thread, NULL, use_engines, NULL) == 0);
+	pthread_join(thread, NULL);
+}
+
 static const struct tap_test tests[] = {
+	{ "who creates and destroys an engine is not interrupted", an_engine_interrupts_no_caller },
 	{ "an engine in use is not destroyed, and says so", in_use_is_refused },
 	{ "a loop whose thread ended is closed at once", a_loop_whose_thread_ended },
 };
