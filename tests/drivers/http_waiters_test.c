@@ -2,8 +2,6 @@
 /* http_waiters_test.c - requests of a client that has had no connection yet, at a full pool. */
 #include "tests/kit/cmocka/run.h"
 
-#include <string.h>
-
 #include "tests/drivers/http1_client.h"
 #include "tests/kit/tap.h"
 
@@ -114,138 +112,8 @@ static void requests_behind_one_that_waits_meet_the_circuit(void **state)
 	assert_true(http_fixture_close(&client));
 }
 
-/* ---- a server that refuses connections, and callers that wait for the next dial */
-
-enum { WAITERS = 10, CROWD = 100 };
-
-struct crowd {
-	struct kolk_key *key;
-	struct ask asks[CROWD];
-	struct kolk_acquire acquires[CROWD];
-	struct kolk_call call;
-	uint32_t refused;            /* of the acquires */
-	kolk__atomic_u32 full, down; /* requests that ended: E_QUEUE_FULL, E_CONN_REFUSED */
-	kolk__atomic_u32 ended, done;
-};
-
-static struct crowd first, second;
-
-static void count_end(void *user, struct kolk_http_exchange *exchange, enum kolk_err err,
-		      const struct kolk_http_field *trailers, size_t count)
-{
-	struct ask *ask = user;
-	struct crowd *crowd = ask < second.asks || ask >= second.asks + CROWD ? &first : &second;
-
-	(void)exchange;
-	(void)trailers;
-	(void)count;
-	kolk__add_acq_rel(&ask->ends, 1);
-	kolk__add_acq_rel(&crowd->full, err == KOLK_E_QUEUE_FULL);
-	kolk__add_acq_rel(&crowd->down, err == KOLK_E_CONN_REFUSED);
-	kolk__add_acq_rel(&crowd->ended, 1);
-}
-
-static void crowd_init(struct crowd *crowd, struct http_fixture *client)
-{
-	memset(crowd, 0, sizeof *crowd);
-	crowd->key = client->key;
-	for (int i = 0; i < CROWD; i++) {
-		ask_init(&crowd->asks[i], client, "GET", "/");
-		crowd->asks[i].request.deadline_ns = KOLK_FOREVER;
-		crowd->asks[i].handler.end = count_end;
-	}
-}
-
-static void ask_all(struct kolk_call *call, void *user)
-{
-	struct crowd *crowd = user;
-
-	(void)call;
-	for (int i = 0; i < CROWD; i++)
-		start_now(&crowd->asks[i]);
-}
-
-static void cancel_all(struct kolk_call *call, void *user)
-{
-	struct crowd *crowd = user;
-
-	(void)call;
-	for (int i = 0; i < CROWD; i++)
-		if (kolk__load_acquire(&crowd->asks[i].ends) == 0)
-			kolk_http_cancel(crowd->asks[i].exchange);
-}
-
-static void no_lease(void *user, enum kolk_err err, const struct kolk_lease *lease)
-{
-	(void)user;
-	(void)lease;
-	assert_int_equal(err, KOLK_OK); /* none comes */
-}
-
-static void acquire_all(struct kolk_call *call, void *user)
-{
-	struct crowd *crowd = user;
-
-	(void)call;
-	for (int i = 0; i < CROWD; i++)
-		crowd->refused += kolk_acquire_async(kolk_loop_current(), crowd->key, KOLK_FOREVER,
-						     &crowd->acquires[i], no_lease, NULL) ==
-				  KOLK_E_QUEUE_FULL;
-	for (int i = 0; i < CROWD; i++)
-		(void)kolk_acquire_cancel(&crowd->acquires[i]);
-	kolk__store_release(&crowd->done, 1);
-}
-
-static void crowd_does(struct crowd *crowd, kolk_call_fn *what, struct kolk_loop *loop)
-{
-	assert_int_equal(kolk_loop_call(loop, &crowd->call, what, crowd), KOLK_OK);
-}
-
-static void open_refusing(struct http_fixture *client)
-{
-	struct kolk_pool_options pool = KOLK_INIT(kolk_pool_options);
-
-	pool.address = "127.0.0.1:1";
-	pool.idle_min = KOLK_NONE;
-	pool.waiters_max = WAITERS;
-	pool.retry_interval_ns = pool.retry_max_ns = 3600 * KOLK_S_NS;
-	pool.hopeless_waits = 1;
-	assert_true(http_fixture_open(client, &pool));
-}
-
-/* One request dials for all, and its dial fails: the others wait for the end of the back-off, as
- * many as may wait. */
-static void requests_of_a_back_off_are_bounded(void **state)
-{
-	struct http_fixture client;
-
-	(void)state;
-	open_refusing(&client);
-	crowd_init(&first, &client);
-	crowd_init(&second, &client);
-	crowd_does(&first, ask_all, client.loop);
-	assert_true(WITHIN_MS(10000, kolk__load_acquire(&first.down) == 1));
-	assert_true(WITHIN_MS(10000, kolk__load_acquire(&first.full) == CROWD - WAITERS));
-	assert_int_equal(http_fixture_stats(&client).waiting, WAITERS - 1);
-	crowd_does(&second, ask_all, client.loop);
-	assert_true(WITHIN_MS(10000, kolk__load_acquire(&second.full) == CROWD - 1));
-	assert_int_equal(http_fixture_stats(&client).waiting, WAITERS);
-	crowd_does(&first, acquire_all, client.loop);
-	assert_true(WITHIN_MS(10000, kolk__load_acquire(&first.done) == 1));
-	assert_int_equal(first.refused, CROWD);
-	assert_int_equal(http_fixture_stats(&client).refused[KOLK_REFUSAL_QUEUE_FULL],
-			 3 * CROWD - WAITERS - 1);
-	crowd_does(&first, cancel_all, client.loop);
-	crowd_does(&second, cancel_all, client.loop);
-	assert_true(WITHIN_MS(10000, kolk__load_acquire(&first.ended) == CROWD));
-	assert_true(WITHIN_MS(10000, kolk__load_acquire(&second.ended) == CROWD));
-	assert_int_equal(http_fixture_stats(&client).waiting, 0);
-	assert_true(http_fixture_close(&client));
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(requests_beyond_waiters_max_are_refused),
 	cmocka_unit_test(requests_behind_one_that_waits_meet_the_circuit),
-	cmocka_unit_test(requests_of_a_back_off_are_bounded),
 };
 CMOCKA_TESTS(http_waiters, tests);

@@ -77,7 +77,6 @@ struct kolk_http_exchange {
 	bool default_authority; /* its authority is the connection's */
 	bool paused;            /* the caller wants no body for the moment */
 	bool pulled;            /* pull returned bytes: it cannot be sent again */
-	bool counted;           /* QUEUED: as a waiter of the key (kolk_waiter_add) */
 	bool carried;           /* a connection has it, or had it until its end */
 	bool answered;          /* a byte of its answer was received */
 	bool reused;            /* the connection had been used before */

@@ -5,8 +5,7 @@
  * Over HTTP/1.1 each exchange acquires for itself, and waits in the pool's queue. Over HTTP/2 a
  * connection carries many: no more acquires are pending than connections are needed for the waiting
  * exchanges. While the protocol is unknown, one acquire finds out, unless a limit makes it wait for
- * a lease. What waits without an acquire of its own until there is a connection is counted with the
- * pool's waiters.
+ * a lease.
  */
 #include "transport/drivers/http_client.h"
 
@@ -43,26 +42,6 @@ static void queue_remove(struct kolk_http_exchange *exchange)
 {
 	http_list_del(&exchange->link);
 	exchange->dispatcher->queued--;
-	if (exchange->counted)
-		kolk_waiter_remove(exchange->dispatcher->key);
-	exchange->counted = false;
-}
-
-/* Another's acquire is for this exchange, too: waiters_max bounds how many wait for it. Those that
- * wait for a stream of a connection that is there are bounded by exchanges_max alone. */
-static void queue_count(struct kolk_http_exchange *exchange)
-{
-	struct http_dispatcher *dispatcher = exchange->dispatcher;
-	enum kolk_err err;
-
-	if (exchange->state != HTTP_QUEUED || !http_list_empty(&dispatcher->conns))
-		return;
-	err = kolk_waiter_add(dispatcher->key);
-	exchange->counted = err == KOLK_OK;
-	if (err == KOLK_OK)
-		return;
-	queue_remove(exchange);
-	http_end_soon(exchange, err);
 }
 
 /* Set when the exchange gets its connection, not before: the pool may have another address by
@@ -222,18 +201,15 @@ static void acquired(void *user, enum kolk_err err, const struct kolk_lease *lea
 static bool acquire(struct kolk_http_exchange *exchange)
 {
 	struct http_dispatcher *dispatcher = exchange->dispatcher;
-	bool counted = exchange->counted;
 	enum kolk_err err;
 
-	exchange->counted = false; /* its acquire goes on with that */
 	queue_remove(exchange);
 	exchange->state = HTTP_ACQUIRING;
 	http_list_add(exchange->retried ? dispatcher->acquiring.next : &dispatcher->acquiring,
 		      &exchange->link);
 	dispatcher->acquiring_count++;
-	err = (counted ? kolk_waiter_acquire_async : kolk_acquire_async)(
-		dispatcher->http->loop, dispatcher->key, exchange->deadline_ns,
-		&exchange->asked->acquire, acquired, exchange);
+	err = kolk_acquire_async(dispatcher->http->loop, dispatcher->key, exchange->deadline_ns,
+				 &exchange->asked->acquire, acquired, exchange);
 	if (err == KOLK_OK) {
 		on_lease(exchange, &exchange->asked->acquire.lease);
 	} else if (err != KOLK_PENDING) {
@@ -362,8 +338,6 @@ void http_dispatcher_enqueue(struct http_dispatcher *dispatcher,
 {
 	queue_add(dispatcher, exchange, first);
 	http_dispatcher_run(dispatcher);
-	if (!first)
-		queue_count(exchange);
 }
 
 bool http_dispatcher_remove(struct kolk_http_exchange *exchange)
