@@ -50,7 +50,10 @@ bool kolk_exchange_is_tls(struct kolk_exchange *exchange)
 
 void kolk_exchange_detail(struct kolk_exchange *exchange, const char *text)
 {
-	((struct kolk__link *)(void *)exchange)->progress->failure.detail = text;
+	struct kolk__link *link = (struct kolk__link *)(void *)exchange;
+
+	if (link->progress != NULL) /* a dial, a ping or a reset is under way */
+		link->progress->failure.detail = text;
 }
 
 static struct kolk_exchange *exchange_of(struct kolk__link *link)
