@@ -6,7 +6,7 @@
  *   http_driver.c   the driver's callbacks: a connection's protocol, h1 or h2 (http_driver.h)
  *   http_client.c   a loop's client: exchanges start, end, are retried
  *   http_dispatcher.c  which exchange of a key gets which connection
- *   http_dispatchers.c  the table of them
+ *   http_dispatchers.c  the table of them, by key (table.h)
  *   http_recent.c   the dispatchers of the keys that were used last, by identity
  *   http_request.c  a request is checked and copied
  *   http_call.c     the blocking form

@@ -399,7 +399,7 @@ static void close_now(struct kolk_call *call, void *user)
 	blocks_free(&http->h1_blocks.exchanges);
 	blocks_free(&http->h1_blocks.out);
 	blocks_free(&http->h1_blocks.in);
-	free(http->buckets);
+	kolk__table_free(&http->dispatchers);
 	free(http);
 	closed(closed_user);
 }
@@ -407,7 +407,7 @@ static void close_now(struct kolk_call *call, void *user)
 /* By a call of its own: the caller of this function still uses the client. */
 void http_close_check(struct kolk_http *http)
 {
-	if (!http->closing || http->closed || http->exchanges > 0 || http->dispatchers > 0)
+	if (!http->closing || http->closed || http->exchanges > 0 || http->dispatchers.count > 0)
 		return;
 	http->closed = true;
 	(void)kolk_loop_call(http->loop, &http->close_call, close_now, http);
@@ -426,14 +426,7 @@ static void close_begin(struct kolk_call *call, void *user)
 				 offsetof(struct kolk_http_exchange, all)));
 	}
 	http_recent_close(http);
-	for (uint32_t i = 0; i < http->bucket_count; i++) {
-		struct http_dispatcher *dispatcher = http->buckets[i], *after;
-
-		for (; dispatcher != NULL; dispatcher = after) {
-			after = dispatcher->next;
-			http_dispatcher_drain(dispatcher);
-		}
-	}
+	http_dispatchers_drain(http);
 	http_close_check(http);
 }
 

@@ -6,6 +6,7 @@
 
 #include "transport/drivers/blocks.h"
 #include "transport/drivers/http.h"
+#include "transport/drivers/table.h"
 
 /* How often an attempt that reached no server is repeated. */
 enum { HTTP_RETRIES_MAX = 8 };
@@ -18,7 +19,7 @@ enum { HTTP_BLOCKS_KEPT = 64 };
 
 /* Gives the connections of one key to its exchanges; exists while there are any of either. */
 struct http_dispatcher {
-	struct http_dispatcher *next; /* in its bucket */
+	struct kolk__hash_node node;  /* in kolk_http.dispatchers; the first */
 	struct kolk_http *http;
 	struct kolk_key *key;         /* held, or borrowed: then callers keep it open while their
 	                               * exchanges last */
@@ -40,7 +41,8 @@ struct http_dispatcher {
 struct kolk_http {
 	struct kolk_loop *loop;
 	struct kolk_http_options options; /* defaults filled in */
-	uint32_t exchanges, dispatchers;
+	uint32_t exchanges;
+	struct kolk__hash_table dispatchers; /* by key */
 	struct http_link all;    /* exchanges */
 	struct http_link ending; /* exchanges: their end runs from step */
 	struct kolk_call call;
@@ -49,8 +51,6 @@ struct kolk_http {
 	struct kolk_call close_call;
 	kolk_http_closed_fn *close_fn;
 	void *close_user;
-	uint32_t bucket_count;   /* a power of two */
-	struct http_dispatcher **buckets;
 	/* Of keys that are held, the last one of each hash: those stay a moment without exchanges.
 	 * Looked through by the timer while any is there. */
 	struct http_dispatcher *recent[HTTP_RECENT_MAX];
@@ -101,6 +101,8 @@ static inline bool http_dispatcher_idle(const struct http_dispatcher *dispatcher
 struct http_dispatcher *http_dispatcher_get(struct kolk_http *http, struct kolk_key *key);
 /* Free it if it has neither exchanges nor connections, and is not a recent one. */
 void http_dispatcher_put(struct http_dispatcher *dispatcher);
+/* http_dispatcher_drain of all. */
+void http_dispatchers_drain(struct kolk_http *http);
 
 /* --- http_dispatcher.c --- */
 

@@ -17,7 +17,7 @@ static bool has_identity(const struct kolk__hash_node *node, const void *identit
 /* MULTIPLEXED: the group of an identity on this loop, found or made. */
 static struct mcp_group *shared_group(struct mcp_loop *loop, struct mcp_identity *identity)
 {
-	uint32_t hash = kolk__mcp_hash_of(identity);
+	uint32_t hash = kolk__table_hash((uintptr_t)identity);
 	const struct kolk__hash_node *found =
 		kolk__hash_find(&loop->groups, hash, has_identity, identity);
 	struct mcp_group *group = found != NULL ? group_of_node(found) : malloc(sizeof *group);
@@ -26,7 +26,7 @@ static struct mcp_group *shared_group(struct mcp_loop *loop, struct mcp_identity
 		return group;
 	kolk__mcp_group_init(group, loop, identity);
 	group->node.hash = hash;
-	if (kolk__mcp_table_add(&loop->groups, &group->node))
+	if (kolk__table_add(&loop->groups, &group->node))
 		return group;
 	free(group);
 	return NULL;

@@ -30,7 +30,7 @@ static bool has_key(const struct kolk__hash_node *node, const void *key)
 static struct mcp_identity *find(struct kolk_mcp *mcp, const struct kolk_key *key)
 {
 	const struct kolk__hash_node *node =
-		kolk__hash_find(&mcp->identities, kolk__mcp_hash_of(key), has_key, key);
+		kolk__hash_find(&mcp->identities, kolk__table_hash((uintptr_t)key), has_key, key);
 
 	return node != NULL ? identity_of_node(node) : NULL;
 }
@@ -111,7 +111,7 @@ void kolk__mcp_identities_free(struct kolk_mcp *mcp)
 {
 	while (!mcp_list_empty(&mcp->unused))
 		forget_oldest(mcp);
-	kolk__hash_free(&mcp->identities, kolk_sys_linux());
+	kolk__table_free(&mcp->identities);
 }
 
 /* ---- open */
@@ -228,8 +228,8 @@ static struct mcp_identity *add(struct kolk_mcp *mcp, const struct profile *prof
 	if (identity == NULL)
 		return NULL;
 	identity->refs = 1;
-	identity->node.hash = kolk__mcp_hash_of(key);
-	if (kolk__mcp_table_add(&mcp->identities, &identity->node))
+	identity->node.hash = kolk__table_hash((uintptr_t)key);
+	if (kolk__table_add(&mcp->identities, &identity->node))
 		return identity;
 	kolk__mcp_unshare(identity->params);
 	free(identity);

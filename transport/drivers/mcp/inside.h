@@ -119,11 +119,6 @@ void kolk__mcp_group_lost(struct kolk_mcp_call *call);
 /* No call is left: give back what is held. */
 void kolk__mcp_group_close(struct mcp_group *group);
 
-/* --- table.c --- */
-/* kolk__hash_add; an array that was outgrown is freed. False = no memory. */
-bool kolk__mcp_table_add(struct kolk__hash_table *table, struct kolk__hash_node *node);
-uint32_t kolk__mcp_hash_of(const void *address);
-
 /* --- client.c --- */
 /* Free it, if it is being closed and has no call. */
 void kolk__mcp_client_check(struct kolk_mcp_client *client);

@@ -381,7 +381,7 @@ void kolk__mcp_pipe_close(struct mcp_pipe *pipe)
 		(void)kolk_discard(&pipe->child);
 	while (pipe->first != NULL)
 		kolk__mcp_pipe_drop_first(pipe);
-	kolk__hash_free(&pipe->by_id, kolk_sys_linux());
+	kolk__table_free(&pipe->by_id);
 	free(pipe->line);
 	free(pipe->dropped);
 	free(pipe);

@@ -7,8 +7,8 @@
 #include <kolk/io.h>
 #include <kolk/lease.h>
 
-#include "core/base/hash_table.h"
 #include "transport/drivers/mcp/post.h"
+#include "transport/drivers/table.h"
 
 struct kolk_mcp_call;
 struct mcp_dropped;

@@ -5,12 +5,6 @@
  */
 #include "transport/drivers/mcp/inside.h"
 
-/* Ids are ours, and count up. */
-static uint32_t hash_of(uint64_t id)
-{
-	return (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32);
-}
-
 static struct kolk_mcp_call *call_of_node(const struct kolk__hash_node *node)
 {
 	return mcp_container_of((struct kolk__hash_node *)(uintptr_t)node, struct kolk_mcp_call,
@@ -24,8 +18,8 @@ static bool has_id(const struct kolk__hash_node *node, const void *id)
 
 bool kolk__mcp_pipe_add(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
 {
-	call->by_id.hash = hash_of(call->id);
-	if (!call->listen && !kolk__mcp_table_add(&pipe->by_id, &call->by_id))
+	call->by_id.hash = kolk__table_hash(call->id);
+	if (!call->listen && !kolk__table_add(&pipe->by_id, &call->by_id))
 		return false;
 	call->piped = true;
 	call->answered = false;
@@ -61,7 +55,7 @@ struct kolk_mcp_call *kolk__mcp_pipe_call_of(struct mcp_pipe *pipe, struct mcp_t
 			return NULL;
 		id = id * 10 + (uint64_t)(number.data[i] - '0');
 	}
-	node = kolk__hash_find(&pipe->by_id, hash_of(id), has_id, &id);
+	node = kolk__hash_find(&pipe->by_id, kolk__table_hash(id), has_id, &id);
 	return node != NULL ? call_of_node(node) : NULL;
 }
 

@@ -47,7 +47,7 @@ static void mcp_free(struct kolk_mcp *mcp)
 		blocks_free(&mcp->loops[i].parsers);
 		blocks_free(&mcp->loops[i].calls);
 		blocks_free(&mcp->loops[i].texts);
-		kolk__hash_free(&mcp->loops[i].groups, kolk_sys_linux());
+		kolk__table_free(&mcp->loops[i].groups);
 	}
 	kolk__mcp_identities_free(mcp);
 	(void)pthread_cond_destroy(&mcp->quiet);
