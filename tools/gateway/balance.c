@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/gateway/fnv.h"
+
 /* ---- hashes: the same in every gateway, so without a secret */
 
 /* FNV-1a, then the finish of SplitMix64, as FNV leaves the high bits of short texts alike. */
@@ -18,10 +20,10 @@ static uint64_t mix(uint64_t hash)
 
 static uint64_t hash_of(const char *text, size_t size)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = GW_FNV_BEGIN;
 
 	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+		hash = gw_fnv_add(hash, text[i]);
 	return mix(hash);
 }
 

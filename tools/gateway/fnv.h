@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fnv.h - FNV-1a, of 64 bits: for texts that no client chooses. */
+/*
+ * fnv.h - FNV-1a, of 64 bits. Without a secret: for what is the same in every gateway, and for tables
+ * whose texts no client chooses.
+ */
 #ifndef KOLK_GATEWAY_FNV_H
 #define KOLK_GATEWAY_FNV_H
 

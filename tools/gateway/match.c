@@ -150,27 +150,33 @@ void gw_match_free(struct gw_match *match)
 /* ---- what matches */
 
 /* An authority without its port, and without the dot of the root: "a.test." is "a.test". */
-static size_t host_size(const char *authority)
+struct host_name {
+	const char *text;
+	size_t size;
+};
+
+static struct host_name host_name(const char *authority)
 {
 	const char *bracket = strrchr(authority, ']');
 	const char *colon = strchr(bracket != NULL ? bracket : authority, ':');
 	size_t size = colon != NULL ? (size_t)(colon - authority) : strlen(authority);
 
-	return size > 0 && authority[size - 1] == '.' ? size - 1 : size;
+	size -= size > 0 && authority[size - 1] == '.';
+	return (struct host_name){ authority, size };
 }
 
-static bool host_matches(const struct gw_target *target, const char *authority)
+static bool host_matches(const struct gw_target *target, struct host_name name)
 {
 	const char *host = target->route->host;
-	size_t size, wanted = target->host_size;
+	size_t wanted = target->host_size;
 
 	if (host == NULL)
 		return true;
-	size = host_size(authority);
 	if (!is_wildcard(target->route))
-		return size == wanted && strncasecmp(authority, host, size) == 0;
+		return name.size == wanted && strncasecmp(name.text, host, wanted) == 0;
 	wanted -= 1; /* ".name" */
-	return size > wanted && strncasecmp(authority + size - wanted, host + 1, wanted) == 0;
+	return name.size > wanted &&
+	       strncasecmp(name.text + name.size - wanted, host + 1, wanted) == 0;
 }
 
 static bool path_matches(const struct gw_target *target, const char *path, bool literal)
@@ -264,12 +270,12 @@ static const struct gw_target *find_of_host(const struct gw_match *match,
 
 /* labels: 0 = the name itself, no wildcard. */
 static const struct gw_match_host *find_host(const struct gw_match *match, uint64_t hash, uint32_t labels,
-					     const char *authority)
+					     struct host_name name)
 {
 	const struct gw_match_host *host = match->by_host[hash & match->mask];
 
 	while (host != NULL && !(host->hash == hash && host->labels == labels &&
-				 host_matches(host->one, authority)))
+				 host_matches(host->one, name)))
 		host = host->next;
 	return host;
 }
@@ -278,17 +284,17 @@ static const struct gw_match_host *find_host(const struct gw_match *match, uint6
 static const struct gw_target *find_by_name(const struct gw_match *match,
 					    const struct kolk_http_request_head *head)
 {
-	const char *authority = head->authority;
+	const struct host_name name = host_name(head->authority);
 	uint64_t ends[LABELS_MAX], hash;
 	uint32_t labels = match->labels;
 	const struct gw_match_host *host;
 	const struct gw_target *found;
 
-	hash = hash_ends(authority, host_size(authority), ends, &labels);
-	host = find_host(match, hash, 0, authority);
+	hash = hash_ends(name.text, name.size, ends, &labels);
+	host = find_host(match, hash, 0, name);
 	found = host != NULL ? find_of_host(match, host, head) : NULL;
 	for (; found == NULL && labels > 0; labels--) {
-		host = find_host(match, ends[labels - 1], labels, authority);
+		host = find_host(match, ends[labels - 1], labels, name);
 		found = host != NULL ? find_of_host(match, host, head) : NULL;
 	}
 	return found;
@@ -307,19 +313,20 @@ const struct gw_target *gw_view_find_metadata(const struct gw_view *view,
 					      const struct kolk_http_request_head *head)
 {
 	const size_t prefix = sizeof GW_METADATA_PATH - 1;
+	struct host_name name;
 	size_t size;
 
 	if (strncmp(head->target, GW_METADATA_PATH, prefix) != 0)
 		return NULL;
+	name = host_name(head->authority);
 	size = strcspn(head->target, "?");
 	for (uint32_t i = 0; i < view->config->route_count; i++) {
 		const struct gw_target *target = &view->targets[i];
 		const char *path = target->route->access.metadata_path;
 
 		if (path != NULL && strlen(path) == size && memcmp(path, head->target, size) == 0 &&
-		    host_matches(target, head->authority))
+		    host_matches(target, name))
 			return target;
 	}
 	return NULL;
 }
-
