@@ -61,8 +61,8 @@ _Static_assert(sizeof(struct kolk__waiter) <= sizeof(struct kolk_acquire),
 /* Hand idle connections to waiters as far as both go, then set the gate. The caller's own waiter,
  * effects->self, is handed a connection instead of a signal. */
 void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects);
-/* Append to the queue; false when the key or the engine has as many waiters as it may. Not of one
- * that is COUNTED. */
+/* Append to the queue; false when the key or the engine has as many waiters as it may. One that is
+ * COUNTED has its place already. */
 bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter);
 /* Take out of the queue; the caller decides the result. */
 void kolk__waiter_remove(struct kolk_key *key, struct kolk__waiter *waiter,

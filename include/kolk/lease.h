@@ -98,8 +98,8 @@ KOLK_API enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire);
  * the circuit is open, and no dial and no ping of its key is under way that could serve it. No:
  * there is one, or soon will be, or its result is there already and the callback is about to run.
  * From the loop's own thread, O(1), a lock. For who serves many callers with one acquire (a
- * protocol with many requests per connection): behind one that waits for a lease they would have
- * no turn of their own, and wait where others are refused. */
+ * protocol with many requests per connection): behind one that waits for a lease they would pass by
+ * waiters_max, and wait where others are refused. */
 KOLK_API bool kolk_acquire_waits_for_lease(const struct kolk_acquire *acquire);
 
 /* For drivers that serve many callers with one acquire: count a caller that waits for what comes
