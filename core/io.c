@@ -30,7 +30,7 @@ enum kolk_err kolk__operation_begin(const struct kolk_lease *lease, struct kolk_
 		kolk__store_relaxed(&conn->user, (uint16_t)(user != NULL ? user->index + 1 : 0));
 		return KOLK_OK;
 	}
-	return kolk__misuse(engine, lease_word != busy ? KOLK_E_LEASE_STALE : KOLK_E_LEASE_BUSY);
+	return lease_word != busy ? kolk__lease_stale(lease) : kolk__misuse(engine, KOLK_E_LEASE_BUSY);
 }
 
 bool kolk__operation_end(struct kolk__conn *conn)

@@ -24,7 +24,7 @@ static struct kolk__conn *holder(const struct kolk_lease *lease)
 
 	if (conn == NULL || kolk__lease_is_held(lease))
 		return conn;
-	kolk__misuse(kolk__load_relaxed(&conn->key)->engine, KOLK_E_LEASE_STALE);
+	(void)kolk__lease_stale(lease);
 	return NULL;
 }
 

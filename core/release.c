@@ -72,6 +72,20 @@ enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err)
 	return err;
 }
 
+/* A revoke tells the holder nothing, so what it does next is no broken rule. Until the connection
+ * is dialled again, its word is of this lease, or, out of the key's table, of the generation behind
+ * it (state.h). */
+enum kolk_err kolk__lease_stale(const struct kolk_lease *lease)
+{
+	const struct kolk__conn *conn = lease->connection;
+	uint64_t later = kolk__generation_of(kolk__conn_word(conn)) -
+			 kolk__generation_of(lease->ticket);
+
+	if (later <= 1 && kolk__load_relaxed(&conn->revoked))
+		return KOLK_E_LEASE_STALE;
+	return kolk__misuse(kolk__load_relaxed(&conn->key)->engine, KOLK_E_LEASE_STALE);
+}
+
 /* ---- after the connection is idle */
 
 /* Did the peer close it while it was leased, is there a waiter? Both may be stale loads of a
@@ -313,7 +327,7 @@ static enum kolk_err release_stale(struct kolk_lease *lease, enum kolk_reason re
 		return KOLK_E_FORKED;
 	if (kolk__state_of(lease->ticket) != KOLK__LEASED ||
 	    kolk__conn_word(conn) != busy)
-		return kolk__misuse(engine, KOLK_E_LEASE_STALE);
+		return kolk__lease_stale(lease);
 	user = kolk__user(conn);
 	if (user == NULL || !kolk__is_owner(user))
 		return kolk__misuse(engine, KOLK_E_LEASE_BUSY);

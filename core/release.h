@@ -14,6 +14,8 @@ void kolk__make_idle(struct kolk__conn *conn);
 void kolk__make_idle_task(struct kolk__task *task);
 /* A broken rule of the interface: counted, answered, nothing else. */
 enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err);
+/* E_LEASE_STALE, which is misuse unless a drain revoked the lease. */
+enum kolk_err kolk__lease_stale(const struct kolk_lease *lease);
 /* A lease ends: the connection becomes idle, or CLOSING. */
 void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
 /* Callback of the transport. */

@@ -8,7 +8,8 @@
  *            release to idle.
  * Lifetime:  a lease is a value: copies are the same lease. It ends at the first release,
  *            discard or revoke; every later use answers KOLK_E_LEASE_STALE, changes nothing
- *            and is counted.
+ *            and is counted as misuse. After a revoke, which its holder could not know of, it is
+ *            not, unless the connection's memory is already another connection's.
  */
 #ifndef KOLK_LEASE_H
 #define KOLK_LEASE_H

@@ -53,7 +53,7 @@ struct kolk_stats {
 	uint64_t pings_ok, pings_failed; /* failed: not those whose peer ended the connection */
 	uint64_t mends_ok, mends_failed; /* connections made neutral after a lease, or not */
 	uint64_t overdue;          /* leases reported by the leak watch */
-	uint64_t misuse;           /* stale, foreign, busy leases: engine only */
+	uint64_t misuse;           /* stale (not revoked), foreign, busy leases: engine only */
 	uint64_t unread_bytes;     /* a gauge: arrived on streams and not received yet; at most
 	                            * 128 KiB and a receive per connection: engine only */
 	uint64_t destroyed[32];    /* by enum kolk_reason */

@@ -210,6 +210,43 @@ static void a_lease_is_revoked_once(void **state)
 	}
 }
 
+static uint64_t misuse(const struct fixture *fix)
+{
+	struct kolk_stats stats = KOLK_INIT(kolk_stats);
+
+	assert_int_equal(kolk_engine_stats(fix->engine, &stats), KOLK_OK);
+	return stats.misuse;
+}
+
+/* What a holder does next that has not been told: no bug of the program. */
+static void uses_go_on(struct kolk_lease lease)
+{
+	struct kolk_lease_info info = KOLK_INIT(kolk_lease_info);
+
+	assert_int_equal(kolk_lease_info(&lease, &info), KOLK_E_LEASE_STALE);
+	assert_int_equal(kolk_lease_pin(&lease), KOLK_E_LEASE_STALE);
+	assert_int_equal(kolk_release(&lease), KOLK_E_LEASE_STALE);
+}
+
+static void a_revoke_is_no_misuse(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_lease lease;
+
+	assert_int_equal(take(fix, fix->key, &lease), KOLK_OK);
+	pass_deadline(fix);
+	uses_go_on(lease); /* its connection is closing */
+	fixture_run(fix, 20 * KOLK_MS_NS);
+	assert_int_equal(stats_of(fix->pool).destroyed[KOLK_REASON_REVOKED], 1);
+	uses_go_on(lease); /* it is closed */
+	assert_int_equal(misuse(fix), 0);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(take(fix, fix->key, &lease), KOLK_OK);
+	assert_int_equal(kolk_discard(&(struct kolk_lease){ lease.connection, lease.ticket }), KOLK_OK);
+	uses_go_on(lease); /* a bug */
+	assert_int_equal(misuse(fix), 3);
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(handles_are_good_again),
 	TEST(before_the_last_lease_ended),
@@ -219,6 +256,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_revived_key_waits_for_the_resume),
 	TEST(a_drain_for_good_is_no_suspension),
 	TEST(a_lease_is_revoked_once),
+	TEST(a_revoke_is_no_misuse),
 };
 
 CMOCKA_TESTS(drain, tests);
