@@ -179,6 +179,7 @@ enum kolk_err kolk_pool_inspect(struct kolk_pool *pool, struct kolk_pool_info *i
 		.waiters_max = kolk__setting(pool, waiters_max),
 		.idle_timeout_ns = kolk__setting(pool, idle_timeout_ns),
 		.lifetime_ns = kolk__setting(pool, lifetime_ns),
+		.id = kolk__load_relaxed(&pool->key->id),
 	};
 	copy_text(filled.name, sizeof filled.name, pool->name);
 	if (pool->draws_from[0] != NULL)

@@ -70,6 +70,7 @@ struct kolk_pool_info {
 	uint32_t reserved;       /* zero */
 	uint32_t idle_max, pool_idle_max;
 	char draws_from[64];     /* the first pool that it draws from; "" = none */
+	uint64_t id;             /* unique in the process: a later pool of the name has another */
 };                               /* since 0.1 */
 
 struct kolk_key_info {

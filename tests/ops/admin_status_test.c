@@ -263,6 +263,28 @@ static void latencies_are_those_of_late(void **state)
 	assert_true(q.p50 > 1000 && q.p50 <= q.max && q.sum > 0);
 }
 
+/* As when a reload removes a pool and a later one adds it again, or an address comes back to a name. */
+static void latencies_of_a_pool_that_came_anew(void **state)
+{
+	struct admin_bench *bench = *state;
+	struct kolk_pool_options p = KOLK_INIT(kolk_pool_options);
+	char address[64];
+
+	admin_fill(bench->alice, 1);
+	assert_int_equal(admin_get(bench, "/health"), 200); /* takes a snapshot */
+	kolk_key_close(bench->alice);
+	kolk_key_close(bench->odd);
+	assert_int_equal(kolk_pool_close(bench->pool, KOLK_FOREVER), KOLK_OK);
+	(void)snprintf(address, sizeof address, "127.0.0.1:%u", kit_origin_port(bench->origin));
+	p.name = "search";
+	p.address = address;
+	p.idle_min = KOLK_NONE;
+	assert_int_equal(kolk_pool_add(bench->engine, &p, &bench->pool), KOLK_OK);
+	bench->alice = admin_key(bench->pool, "alice");
+	admin_fill(bench->alice, 2);
+	assert_int_equal(dials_of_late(bench).count, 2);
+}
+
 /* ---- metrics, health, page */
 
 static void metrics_have_what_happened(void **state)
@@ -357,6 +379,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(refused_callers_are_reported_with_their_reason),
 	TEST(a_tenant_is_found_among_many),
 	TEST(latencies_are_those_of_late),
+	TEST(latencies_of_a_pool_that_came_anew),
 	TEST(failures_and_draining_are_reported),
 	TEST(metrics_have_what_happened),
 	TEST(health_and_readiness),

@@ -36,7 +36,7 @@ static bool snapshot_take(struct kolk__snapshot *snapshot, const struct kolk__vi
 	for (size_t i = 0; snapshot->pools != NULL && i < view->pool_count; i++) {
 		struct kolk__pool_buckets *to = &snapshot->pools[i];
 
-		memcpy(to->name, view->pools[i].info.name, sizeof to->name);
+		to->id = view->pools[i].info.id;
 		for (int m = 0; m < KOLK__METRICS; m++)
 			read_buckets(view->pools[i].pool, (enum kolk_metric)m, &to->metrics[m]);
 	}
@@ -100,25 +100,25 @@ void kolk__latencies_free(struct kolk__latencies *latencies)
 
 /* ---- quantiles */
 
-static const struct kolk__buckets *find(const struct kolk__snapshot *snapshot, const char *name,
+static const struct kolk__buckets *find(const struct kolk__snapshot *snapshot, uint64_t id,
 					enum kolk_metric metric)
 {
 	for (size_t i = 0; snapshot->pools != NULL && i < snapshot->count; i++)
-		if (strcmp(snapshot->pools[i].name, name) == 0)
+		if (snapshot->pools[i].id == id)
 			return &snapshot->pools[i].metrics[metric];
 	return NULL;
 }
 
-/* Add what the pool has counted since; a pool of this name that began anew counts from zero. */
+/* Add what the pool has counted since; one that is newer than the snapshot counts from zero. */
 static void add(struct kolk__buckets *sum, const struct kolk__snapshot *since,
 		const struct kolk__pool_view *pool, enum kolk_metric metric)
 {
 	static const struct kolk__buckets nothing;
-	const struct kolk__buckets *then = find(since, pool->info.name, metric);
+	const struct kolk__buckets *then = find(since, pool->info.id, metric);
 	struct kolk__buckets now;
 
 	read_buckets(pool->pool, metric, &now);
-	if (then == NULL || then->count > now.count)
+	if (then == NULL)
 		then = &nothing;
 	for (size_t i = 0; i < KOLK__BOUNDS; i++)
 		sum->below[i] += now.below[i] - then->below[i];

@@ -20,7 +20,7 @@ struct kolk__buckets {
 };
 
 struct kolk__pool_buckets {
-	char name[64];
+	uint64_t id; /* of the pool */
 	struct kolk__buckets metrics[KOLK__METRICS];
 };
 
