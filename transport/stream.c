@@ -383,16 +383,18 @@ void kolk__stream_reset(struct kolk_stream *stream)
 
 static void sent(struct kolk__io *io, enum kolk_err err, size_t size)
 {
-	struct kolk_stream *stream = kolk__stream_of(io->link);
+	struct kolk__link *link = io->link;
+	struct kolk_stream *stream = kolk__stream_of(link);
 
-	KOLK__HOME(io->link);
+	KOLK__HOME(link);
 	kolk__stream_queue_leave(stream);
 	stream->sent += size;
 	kolk__own_add(&stream->acceptor->sent, size);
 	if (err != KOLK_OK)
 		kolk__stream_fail(stream, err, true);
 	io->callback(io->user, err, size);
-	if (stream->state == KOLK__STREAM_CLOSING)
+	/* The callback may have begun another send, or close_notify one: its end comes here. */
+	if (stream->state == KOLK__STREAM_CLOSING && link->sending == NULL)
 		say_end(stream);
 	kolk__stream_end_if_quiescent(stream);
 }

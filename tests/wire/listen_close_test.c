@@ -316,10 +316,32 @@ static void in_a_fork(void)
 	listening_close(&l);
 }
 
+/* Larger than what a socket takes at once, so that it is still being sent when the stream is closed:
+ * from within the callback of the send before it. */
+static void closes_behind_the_next_send(void)
+{
+	enum { PIECE = 4 * 1024 * 1024 };
+	struct listening l = { .conduct = PUSH, .push_size = PIECE, .pushes_max = 2, .closes = true };
+	char *got = malloc(2 * PIECE);
+	int fd;
+
+	MUST(listening_open(&l, NULL, NULL));
+	fd = client_dial(address_of(&l));
+	CHECK(client_send(fd, "hello", 5));
+	CHECK(client_recv(fd, got, 2 * PIECE) == 2 * PIECE);
+	CHECK(client_next(fd) == 0);
+	close(fd);
+	CHECK(ends(&l, 1));
+	CHECK(kolk__load_sc(&l.last_err) == KOLK_OK && kolk__load_relaxed(&l.sends_failed) == 0);
+	free(got);
+	listening_close(&l);
+}
+
 static const struct tap_test tests[] = {
 	{ "addresses that are taken, or none", taken_addresses_are_told },
 	{ "Unix sockets: stale files go, others stay", unix_files },
 	{ "a socket that was given", given_sockets },
+	{ "a stream closes behind a send that began in a callback", closes_behind_the_next_send },
 	{ "a listener that stopped accepts no more", stops },
 	{ "streams end at the deadline", closes_at_the_deadline },
 	{ "a listener at its limit closes", in_use_at_the_limit },

@@ -59,8 +59,11 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 	}
 	if (s->l->conduct == RESET)
 		kolk_stream_reset(s->stream);
-	if (s->l->conduct == PUSH && ++s->pushes != s->l->pushes_max)
+	if (s->l->conduct == PUSH && ++s->pushes != s->l->pushes_max) {
 		send_bytes(s, s->size);
+		if (s->l->closes && s->pushes + 1 == s->l->pushes_max)
+			kolk_stream_close(s->stream);
+	}
 }
 
 static void reply(struct served *s, const void *bytes, size_t size)

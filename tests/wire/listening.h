@@ -24,6 +24,7 @@ struct listening {
 	bool lazy;        /* sends are: kolk_io_lazy */
 	size_t push_size; /* of each send of PUSH, and of FAREWELL's */
 	uint32_t pushes_max; /* 0 = without end */
+	bool closes;         /* PUSH: as soon as its last send has begun */
 	int clients;      /* that are still there when it is closed */
 	kolk__atomic_u32 opened, open, ended, last_err, sends_failed;
 	kolk__atomic_u32 most; /* that were open at once */
