@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kolk/base.h - what every other header stands on: export marks, units, spelled values.
+ * kolk/base.h - what every other header builds on: export macros, units, values with a name.
  *
  * Time is monotonic and absolute (CLOCK_MONOTONIC, nanoseconds in a uint64_t); a name that
  * ends in _ns is a duration or a point in time, never milliseconds.
- * An options struct starts from zero (KOLK_INIT); zero means "the default", so values that
- * are really zero or really endless are spelled with the constants below.
+ * An options struct starts from zero (KOLK_INIT). Zero means "the default", so a true zero and "no
+ * limit" have constants of their own, below.
  *
  * Structs whose first field is `size` may grow at their end: a program and a library that were
  * compiled with different headers work together.
- *   options  Of a shorter struct the missing fields are the default. A longer one is accepted if
- *            what this library does not know is zero. Otherwise: E_OPTIONS, and where there is a
- *            kolk_failure its field is "size", or the field that points to the struct.
- *   results  As much is written as both know, never beyond the caller's size, which stays. A
- *            newer field that an older library does not write keeps what KOLK_INIT gave it: 0.
- * A size below 8 or above 64 KiB, or one that was not set, is E_OPTIONS, for a result too, the
- * kolk_failure of an options struct included. Of a struct that the library itself shows (to a
- * callback, or by a pointer that a function returns), size tells how much of it is there.
- * All other structs keep their layout as long as the library keeps its soname.
+ *   options  Fields that a shorter struct lacks have their defaults. A longer struct is accepted if
+ *            the part that this library does not know is zero. Otherwise the call fails with
+ *            E_OPTIONS, and its kolk_failure, if any, names "size" or the field that points to the
+ *            struct.
+ *   results  The library writes the fields that both sides know, never beyond the caller's size,
+ *            and leaves size as it is. A field that the library is too old to write keeps the 0
+ *            that KOLK_INIT gave it.
+ * A size that is not set, below 8 or above 64 KiB is E_OPTIONS: of results too, and of the
+ * kolk_failure of an options struct. In a struct that the library provides (to a callback, or
+ * through a returned pointer), size says how much of it is there. All other structs keep their
+ * layout for as long as the library keeps its soname.
  *
- * Unloading (dlclose(3)): when every engine, client and admin server is closed. Threads that used
- * the library may live on; where one has memory that is freed at its end, the library stays in
- * memory until then.
+ * Unloading (dlclose(3)): once every engine, client and admin server is closed. Threads that used
+ * the library may live on. If one has memory that is freed when the thread ends, the library stays
+ * loaded until then.
  */
 #ifndef KOLK_BASE_H
 #define KOLK_BASE_H
@@ -54,10 +56,10 @@
 #define KOLK_MS_NS UINT64_C(1000000)
 #define KOLK_S_NS UINT64_C(1000000000)
 
-/* A count without a bound; a count that is really zero. */
+/* A count without a limit; a count of exactly zero. */
 #define KOLK_UNLIMITED UINT32_MAX
 #define KOLK_NONE (UINT32_MAX - 1)
-/* A duration without an end (a feature that is off); a duration that is really zero. */
+/* A duration without an end (of a feature: off); a duration of exactly zero. */
 #define KOLK_FOREVER UINT64_MAX
 #define KOLK_AT_ONCE (UINT64_MAX - 1)
 
@@ -69,11 +71,11 @@ struct kolk_lease;
 struct kolk_sys;
 
 KOLK_BEGIN
-/* Say which library this is, as "0.1.0"; any thread; never freed. */
+/* Return the version of the library, such as "0.1.0"; static; any thread. */
 KOLK_API const char *kolk_version_text(void);
-/* Say which TLS is built in, as "mbedTLS 3.6.6, TLS 1.3"; any thread; never freed. */
+/* Return the TLS library in use, such as "mbedTLS 3.6.6, TLS 1.3"; static; any thread. */
 KOLK_API const char *kolk_tls_text(void);
-/* Return the deadline that lies this far ahead on CLOCK_MONOTONIC; any thread. */
+/* Return the deadline that is this far ahead on CLOCK_MONOTONIC; any thread. */
 KOLK_API uint64_t kolk_in_ns(uint64_t ns);
 KOLK_API uint64_t kolk_in_us(uint64_t us);
 KOLK_API uint64_t kolk_in_ms(uint64_t ms);

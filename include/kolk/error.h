@@ -9,7 +9,7 @@
 
 #include <kolk/base.h>
 
-/* What now? One class per code; a gateway branches on these. */
+/* What the caller should do. Each code has one class; a gateway branches on the class. */
 enum kolk_class {
 	KOLK_CLASS_NONE = 0,    /* not an error */
 	KOLK_CLASS_RETRY = 1,   /* try again at once, on another connection */
@@ -73,23 +73,23 @@ enum kolk_err {
 #undef KOLK_ERROR_ENUM
 };
 
-/* Where it went wrong. The same words are subjects of the log. */
+/* Where it went wrong. The log uses the same words as subjects. */
 /* clang-format off */
 #define KOLK_PHASE_TABLE(X) \
 	X(NONE) X(OPTIONS) X(ACQUIRE) X(WAIT) X(BUDGET) X(RESOLVE) X(CONNECT) X(TLS) X(READY) \
 	X(PING) X(SEND) X(RECV) X(RELEASE) X(CLOSE)
 
-/* X(name, fault, err, text): why a connection ended: every close has exactly one reason. fault: a
- * sign that something is wrong, not the usual end of a connection. err: what the peer did, as an
- * error: an unproven connection that ends so is a failed dial, and all but PEER_CLOSED are faults;
- * OK = it was not the peer's doing (IO_ERROR may be a lack of memory here).
- * Append only: the order is public, and kolk_stats.destroyed has 32 places. A new one: a row here,
- * and where a connection ends for it: kolk__retire or kolk__evict (core/retire.c),
- * kolk__conn_set_retire_reason (core/conn.h) where it may be leased, kolk__link_retire
- * (transport/link.c) or, in a driver, kolk_discard_for. If an error code is to mean it:
- * kolk__link_reason (transport/link.c), http_reason (transport/drivers/http_driver.c). If it says
- * that an idle connection was found dead: kolk__found_dead (core/release.h). ENGINE_CLOSED is not
- * told any more: DRAINED is. */
+/* X(name, fault, err, text): why a connection ended. Every close has exactly one reason. fault:
+ * 1 = a sign that something is wrong, 0 = a normal end. err: what the peer did, as an error code;
+ * an unproven connection that ends for such a reason is a failed dial, and each of these but
+ * PEER_CLOSED is a fault. OK = not the peer's doing (IO_ERROR may be a lack of memory on this
+ * side). Append only: the order is public, and kolk_stats.destroyed has 32 places. To add a reason,
+ * write a row here, and where a connection ends for it call kolk__retire or kolk__evict
+ * (core/retire.c), kolk__conn_set_retire_reason (core/conn.h) where it may be leased,
+ * kolk__link_retire (transport/link.c) or, in a driver, kolk_discard_for. If an error code maps to
+ * it, add it to kolk__link_reason (transport/link.c) and http_reason
+ * (transport/drivers/http_driver.c). If it means that an idle connection was found dead, add it to
+ * kolk__found_dead (core/release.h). ENGINE_CLOSED is no longer used: DRAINED is. */
 #define KOLK_REASON_TABLE(X) \
 	X(NONE,          0, OK,         "open") \
 	X(IDLE_TIMEOUT,  0, OK,         "idle longer than idle_timeout_ns") \
@@ -123,8 +123,8 @@ enum kolk_err {
 	X(IDLE_MAX,      0, OK,         "as many were idle as idle_max or pool_idle_max say")
 /* clang-format on */
 
-/* X(name, text): why a caller got no connection. Of a time-out: the limit that was
- * reached when the deadline passed. */
+/* X(name, text): why a caller got no connection. For a time-out, this is the limit that was reached
+ * when the deadline passed. */
 /* clang-format off */
 #define KOLK_REFUSAL_TABLE(X) \
 	X(CIRCUIT,      "the circuit of the endpoint is open") \
@@ -162,7 +162,7 @@ enum kolk_reason {
 	KOLK_REASONS
 };
 
-/* The whole story of one failure. Filled where an options struct or a call asks for it; its size
+/* The details of one failure. Filled in where an options struct or a call asks for it; its size
  * must be set then (kolk/base.h). */
 struct kolk_failure {
 	uint32_t size;              /* sizeof; set by KOLK_INIT */
@@ -175,12 +175,12 @@ struct kolk_failure {
 	const char *field;          /* E_OPTIONS: the field's name; static; otherwise NULL */
 	uint32_t exit_status;       /* of a child process that ended by itself: 0 .. 255 */
 	uint32_t exit_signal;       /* or the signal that ended it; 0 = none */
-	const char *detail;         /* what exactly, where that is known ("extended key usage",
-	                             * "alert: unknown_ca"); static; NULL = nothing more */
+	const char *detail;         /* the exact cause where it is known ("extended key usage",
+	                             * "alert: unknown_ca"); static; NULL = not known */
 };
 
 KOLK_BEGIN
-/* Each returns a static text or value, also for unknown codes; any thread. */
+/* Each returns a static text or a value, for unknown codes too; any thread. */
 KOLK_API const char *kolk_err_name(enum kolk_err err);
 KOLK_API const char *kolk_err_text(enum kolk_err err);
 KOLK_API enum kolk_class kolk_err_class(enum kolk_err err);
@@ -188,7 +188,7 @@ KOLK_API const char *kolk_class_name(enum kolk_class err_class);
 KOLK_API const char *kolk_phase_name(enum kolk_phase phase);
 KOLK_API const char *kolk_reason_name(enum kolk_reason reason);
 KOLK_API const char *kolk_reason_text(enum kolk_reason reason);
-/* Is it a sign that something is wrong? Of an unknown code: false. */
+/* Return whether the reason is a sign that something is wrong; false for an unknown one. */
 KOLK_API bool kolk_reason_is_fault(enum kolk_reason reason);
 KOLK_API const char *kolk_refusal_name(enum kolk_refusal refusal); /* as "queue_full" */
 KOLK_API const char *kolk_refusal_text(enum kolk_refusal refusal);
