@@ -3,10 +3,10 @@
  * kolk/child.h - a child process as a connection of a pool: its stdin is what is sent, its stdout
  * what is received.
  *
- * Each child runs in a session and process group of its own, with nothing of the embedder's but
- * what the options name: no descriptors besides 0, 1 and 2, no environment, default signals, no
- * new privileges (prctl(2), PR_SET_NO_NEW_PRIVS), and it dies with its parent. Its stdin and
- * stdout are one stream socket (unix(7)), its stderr is a pipe. Any driver of bytes runs over it.
+ * Each child runs in a session and process group of its own, and inherits nothing from the embedder
+ * but what the options name: no descriptors besides 0, 1 and 2, no environment, default signals, no
+ * new privileges (prctl(2), PR_SET_NO_NEW_PRIVS), and it dies with its parent. Its stdin and stdout
+ * are one stream socket (unix(7)), its stderr is a pipe. Any driver of bytes runs over it.
  *
  *   dial    spawn: connect_timeout_ns, phase CONNECT; a program that cannot be run fails the
  *           dial with the errno of execve(2) in kolk_failure.os_error
@@ -15,7 +15,7 @@
  *           connection counts as open until the child is reaped.
  *
  * A child that ends by itself within a second of its start, with a status other than 0 or without
- * ever having been used, counts against those to come: the next is started no sooner than
+ * ever having been used, delays its successors: the next is started no sooner than
  * retry_interval_ns later, doubling up to retry_max_ns.
  *
  * The embedder must not reap children that are not its own: no wait(2) for any child, no SIGCHLD
@@ -35,21 +35,22 @@ struct kolk_child_options {
 	const char *const *command;
 	/* The environment, NULL-terminated "NAME=value", at most 256; NULL = none. */
 	const char *const *environment;
-	/* Names of variables that it gets from the process's own environment, as far as they are
-	 * there and not named above; NULL-terminated, at most 64; NULL = none. They are read when
+	/* Names of variables that it inherits from the process's own environment, if they are set
+	 * there and not given above; NULL-terminated, at most 64; NULL = none. They are read when
 	 * the pool is added or updated, on the calling thread. */
 	const char *const *inherit;
 	const char *directory;     /* absolute path to run in; NULL = where the process runs */
 	uint64_t stop_timeout_ns;  /* how long it may take to end by itself after its stdin ended;
 	                            * 0 = 1 s; KOLK_AT_ONCE = SIGTERM at once, as always for one
 	                            * that never became ready; not KOLK_FOREVER */
-	uint64_t term_timeout_ns;  /* and after SIGTERM; 0 = 1 s; KOLK_AT_ONCE; not KOLK_FOREVER */
+	uint64_t term_timeout_ns;  /* the same after SIGTERM; 0 = 1 s; KOLK_AT_ONCE; not
+	                            * KOLK_FOREVER */
 	/* Stderr is read as long as the child lives; one that writes more than 6 MiB a second waits
 	 * for it. Its lines go to the log (subject "child", level debug), non-printing bytes as
 	 * '?', at most 200 bytes each. If a child may write secrets there, switch both off. */
 	uint32_t lines_max;        /* logged per second and child; 0 = 20; KOLK_NONE; KOLK_UNLIMITED */
-	uint32_t last_words_off;   /* 1 = what it wrote last is not told in the log's warning when it
-	                            * ends unasked with a status other than 0 */
+	uint32_t last_words_off;   /* 1 = the log's warning that it ended unasked, with a status
+	                            * other than 0, does not quote its last output */
 };                                 /* since 0.1 */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kolk/events.h - what happened, told as it happens: event callback and log hook.
+ * kolk/events.h - the event callback and the log hook.
  *
  * Threads: callbacks run on the thread where the event happened (a caller's, a loop's, the
  *          maintenance thread's), with no lock of kolk held. They may call any non-blocking
@@ -16,17 +16,17 @@ enum kolk_event_kind {
 	KOLK_EVENT_CREATED,          /* a dial became a connection */
 	KOLK_EVENT_ACQUIRED,         /* a lease was handed out */
 	KOLK_EVENT_RELEASED,         /* a lease came back (kept or not) */
-	KOLK_EVENT_DESTROYED,        /* a connection is closed for good; reason */
-	KOLK_EVENT_EVICTED,          /* an idle connection was taken out: too old, dead, or to make
+	KOLK_EVENT_DESTROYED,        /* a connection is closed; reason */
+	KOLK_EVENT_EVICTED,          /* an idle connection began to close: too old, dead, or to make
 	                              * room; reason */
 	KOLK_EVENT_WAITER_QUEUED,    /* a caller began to wait */
 	KOLK_EVENT_WAITER_TIMED_OUT, /* a caller's deadline passed */
 	KOLK_EVENT_DIAL_FAILED,      /* failure says why */
-	KOLK_EVENT_UNHEALTHY,        /* dials of this key fail: back-off began */
+	KOLK_EVENT_UNHEALTHY,        /* dials of this key fail: back-off begins */
 	KOLK_EVENT_HEALTHY,          /* a dial worked again */
-	KOLK_EVENT_OVERDUE,          /* a lease is out for longer than lease_overdue_ns; tag */
+	KOLK_EVENT_OVERDUE,          /* a lease lasts longer than lease_overdue_ns; tag */
 	KOLK_EVENT_DRAINING,         /* the pool began to drain */
-	KOLK_EVENT_CLOSED,           /* the pool is closed: exactly once, the last event of it */
+	KOLK_EVENT_CLOSED,           /* the pool is closed: exactly once, its last event */
 	KOLK_EVENTS
 };
 
@@ -36,11 +36,11 @@ enum kolk_event_kind {
 struct kolk_event {
 	enum kolk_event_kind kind;
 	enum kolk_reason reason;           /* DESTROYED, EVICTED */
-	uint64_t now_ns;                   /* engine clock, may be coarse */
+	uint64_t now_ns;                   /* the engine's clock, may be coarse */
 	struct kolk_pool *pool;            /* borrowed for the call */
 	struct kolk_key *key;              /* borrowed for the call; NULL for pool events */
 	uint64_t connection;               /* its number, unique in the engine; 0 = none */
-	uint64_t tag;                      /* OVERDUE: what the owner set with kolk_lease_tag */
+	uint64_t tag;                      /* OVERDUE: as the owner set it with kolk_lease_tag */
 	uint64_t elapsed_ns;               /* OVERDUE, WAITER_TIMED_OUT, DESTROYED: how long */
 	const struct kolk_failure *failure; /* DIAL_FAILED; otherwise NULL; borrowed; its size is
 	                                    * the library's */
@@ -49,8 +49,8 @@ struct kolk_event {
 enum kolk_log_level { KOLK_LOG_ERROR, KOLK_LOG_WARN, KOLK_LOG_INFO, KOLK_LOG_DEBUG };
 
 typedef void kolk_event_fn(void *user, const struct kolk_event *event);
-/* subject is a word of the design ("engine", "dial", "maintain", ...); text is one line:
- * bytes that are no printable UTF-8 stand in it as \xNN. */
+/* subject is the part of the library that logs ("engine", "dial", "maintain", ...). text is one
+ * line; bytes that are not printable UTF-8 appear in it as \xNN. */
 typedef void kolk_log_fn(void *user, enum kolk_log_level level, const char *subject,
 			 const char *text);
 

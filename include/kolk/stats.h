@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kolk/stats.h - the meters: snapshots of an engine, a pool or a key.
+ * kolk/stats.h - statistics: snapshots of an engine, a pool or a key.
  *
- * Counting never takes a lock on the hot path: hits are counted in the connection by its
- * holder and summed here. A snapshot walks what it covers under locks of the slow path, at most
- * 64 keys at a time: of many keys it is no single instant, but no counter of a pool goes backwards.
+ * Counting takes no lock on the hot path: the holder of a connection counts hits in it, and a
+ * snapshot adds them up. A snapshot walks what it covers under locks of the slow path, at most 64
+ * keys at a time. With more keys it does not show a single instant, but no counter of a pool goes
+ * backwards.
  */
 #ifndef KOLK_STATS_H
 #define KOLK_STATS_H
@@ -23,7 +24,7 @@ struct kolk_stats {
 	uint32_t size;    /* sizeof; set by KOLK_INIT */
 	uint32_t pools;   /* engine only */
 	uint32_t keys;    /* engine, pool */
-	uint32_t connections_max; /* the limit of what is covered */
+	uint32_t connections_max; /* the limit of what the snapshot covers */
 
 	/* Gauges: idle + leased + dialing + pinging + closing == open <= connections_max (of an
 	 * engine: with its resources_max). */
@@ -38,49 +39,53 @@ struct kolk_stats {
 	uint64_t waited;           /* acquires that had to wait */
 	uint64_t created;          /* dials that became connections */
 	uint64_t dialled;          /* dials begun */
-	uint64_t dial_failed;      /* and created connections that the peer ended within 1 s, unused
-	                            * or not proved yet; not those that a drain or another
-	                            * credential cancelled */
+	uint64_t dial_failed;      /* failed dials, and created connections that the peer ended
+	                            * within 1 s, unused or still unproven; not dials that a drain
+	                            * or another credential cancelled */
 	uint64_t timeouts;         /* waiters whose deadline passed */
-	uint64_t rejected;         /* refused at once (queue full, circuit, deadline, account), or
-	                            * turned away by a failed dial, a drain or another credential;
-	                            * keys that could not be opened for a limit or a drain */
+	uint64_t rejected;         /* callers refused at once (queue full, circuit, deadline,
+	                            * credentials), or while they waited (a failed dial, a drain,
+	                            * another credential); also keys that could not be opened
+	                            * because of a limit or a drain */
 	uint64_t cancelled;
-	uint64_t handed_over;      /* releases given straight to a waiter */
-	uint64_t overtakes;        /* newcomers served before a caller that waited */
-	uint64_t overtaken_max_ns; /* longest wait of a caller as it was overtaken */
+	uint64_t handed_over;      /* releases handed over to a waiter */
+	uint64_t overtakes;        /* newcomers served before a waiting caller */
+	uint64_t overtaken_max_ns; /* longest time that a caller had waited when it was overtaken */
 	uint64_t stale_discarded;  /* idle connections found dead: peer closed, reset, data */
-	uint64_t pings_ok, pings_failed; /* failed: not those whose peer ended the connection */
-	uint64_t mends_ok, mends_failed; /* connections made neutral after a lease, or not */
-	uint64_t overdue;          /* leases reported by the leak watch */
-	uint64_t misuse;           /* stale (not revoked), foreign, busy leases: engine only */
-	uint64_t unread_bytes;     /* a gauge: arrived on streams and not received yet; at most
-	                            * 128 KiB and a receive per connection: engine only */
+	uint64_t pings_ok, pings_failed; /* failed does not count those whose peer ended the
+	                                  * connection */
+	uint64_t mends_ok, mends_failed; /* resets after a lease */
+	uint64_t overdue;          /* leases reported as overdue */
+	uint64_t misuse;           /* calls with stale (not revoked), foreign or busy leases:
+	                            * engine only */
+	uint64_t unread_bytes;     /* a gauge: bytes that arrived on connections and were not
+	                            * received yet; at most 128 KiB and one receive per connection:
+	                            * engine only */
 	uint64_t destroyed[32];    /* by enum kolk_reason */
 
-	/* Histograms. Waits of hits are not clocked: they count as zero and are in acquired.
-	 * Lease times are sampled: every one that did I/O, and one in 1 024 of the others (of
-	 * these a key's own statistics have none). Quantiles of a key are 0 unless its pool has
+	/* Histograms. Hits are not timed: they wait for nothing and are counted in acquired. Lease
+	 * times are sampled: every lease that did I/O, and one in 1 024 of the others (the latter
+	 * not in a key's own statistics). Quantiles of a key are 0 unless its pool has
 	 * key_histograms. */
 	struct kolk_quantiles wait; /* acquires that waited */
 	struct kolk_quantiles lease;
-	struct kolk_quantiles dial; /* dials that worked: resolve to ready */
+	struct kolk_quantiles dial; /* dials that succeeded: from resolve to ready */
 
-	/* By enum kolk_refusal; the sum is rejected + timeouts. Callers that do not wait
-	 * (kolk_try_acquire, a deadline that has passed) and find nothing idle are not in it. */
+	/* By enum kolk_refusal; the sum is rejected + timeouts. Does not count callers that do not
+	 * wait (kolk_try_acquire, a deadline that has passed) and find nothing idle. */
 	uint64_t refused[16];
 
-	/* How long releases took, from the call until the connection was idle again, its reset
-	 * included; not those that closed it. Sampled: one in 16 of the leases that did I/O, one in
-	 * 1 024 of the others. A key's own statistics have none. */
+	/* How long releases took, from the call until the connection was idle again, including its
+	 * reset; not releases that closed it. Sampled: one in 16 of the leases that did I/O, one in
+	 * 1 024 of the others. Not in a key's own statistics. */
 	uint64_t release_count, release_sum_ns, release_max_ns;
 };                                  /* since 0.1 */
 
 struct kolk_tenant_stats {
 	uint32_t size;              /* sizeof; set by KOLK_INIT */
 	uint32_t open, waiting;     /* connections and callers, all pools */
-	uint32_t recalls;           /* connections that were taken back for others, so far */
-	uint64_t refused[16];       /* by enum kolk_refusal, since the tenant is known */
+	uint32_t recalls;           /* connections taken back for other tenants, so far */
+	uint64_t refused[16];       /* by enum kolk_refusal, since the tenant became known */
 };                                  /* since 0.1 */
 
 KOLK_BEGIN
@@ -90,7 +95,7 @@ KOLK_BEGIN
 KOLK_API enum kolk_err kolk_engine_stats(struct kolk_engine *engine, struct kolk_stats *stats);
 KOLK_API enum kolk_err kolk_pool_stats(struct kolk_pool *pool, struct kolk_stats *stats);
 KOLK_API enum kolk_err kolk_key_stats(struct kolk_key *key, struct kolk_stats *stats);
-/* "" = those of keys without a tenant. E_NOT_FOUND: it has no key and no limits of its own. */
+/* "" = keys without a tenant. E_NOT_FOUND: the tenant has no key and no limits of its own. */
 KOLK_API enum kolk_err kolk_tenant_stats(struct kolk_engine *engine, const char *tenant,
 					 struct kolk_tenant_stats *stats);
 
