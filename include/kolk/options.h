@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kolk/options.h - what the options of an options struct are, as data.
+ * kolk/options.h - tables that describe the fields of options structs.
  *
  * One row for each field: its name, kind, default, range, whether it is part of a connection's
  * identity, whether it can change while a pool works, its key in a configuration file, and one line
@@ -24,17 +24,18 @@ enum kolk_option_kind {
 	KOLK_OPTION_WORD,     /* uint32_t: one of words */
 	KOLK_OPTION_TEXT,     /* const char * */
 	KOLK_OPTION_LIST,     /* const char *const *, NULL-terminated */
-	KOLK_OPTION_POINTER   /* the program's: a callback, what it is passed, another struct */
+	KOLK_OPTION_POINTER   /* a callback, its argument, another struct; only programs set it */
 };
 
 enum kolk_option_flag {
-	/* Whose a connection is: another value dials anew, and what was dialled before is closed. */
+	/* Part of a connection's identity: a new value means new connections, and closes the old
+	 * ones. */
 	KOLK_OPTION_IDENTITY = 1,
-	KOLK_OPTION_LIFE = 2,       /* cannot change as long as what has it works */
+	KOLK_OPTION_LIFE = 2,       /* cannot change during the life of its object */
 	KOLK_OPTION_NONE = 4,       /* may be KOLK_NONE or KOLK_AT_ONCE */
 	KOLK_OPTION_UNLIMITED = 8,  /* may be KOLK_UNLIMITED */
 	KOLK_OPTION_FOREVER = 16,   /* may be KOLK_FOREVER */
-	KOLK_OPTION_COMPUTED = 32,  /* the default is the machine's: usual says what */
+	KOLK_OPTION_COMPUTED = 32,  /* the default depends on the machine: usual says how */
 	KOLK_OPTION_REQUIRED = 64,  /* in a file */
 	KOLK_OPTION_NEGATED = 128,  /* a file says the opposite: "verify: false" = verify_off 1 */
 	KOLK_OPTION_SECRET = 256,   /* a file may say file:/path; never shown, wiped when freed */
@@ -62,8 +63,8 @@ struct kolk_option {
 	const char *text;        /* one line; "" = the name says it */
 };
 
-/* What two options of one struct are to each other: field is at most other, or at least. A default
- * of field gives way; what does not hold otherwise is refused. */
+/* A bound between two options of one struct: field is at most other, or at least. If field has its
+ * default, this is adjusted; otherwise options that break the bound are refused. */
 struct kolk_option_bound {
 	const char *field;
 	uint32_t at_least;       /* 1; 0 = at most */
@@ -78,8 +79,8 @@ struct kolk_option_table {
 	const struct kolk_option_bound *bounds; /* up to a NULL field; NULL = none */
 };
 
-/* For tables that are written once, as a macro of rows X(...) in the order of KOLK_OPTION_ROW:
- * where these are used, KOLK_OPTION_STRUCT is defined to "struct NAME". */
+/* For tables that are written once, as a macro of rows X(...) with the parameters of
+ * KOLK_OPTION_ROW. Where these are used, KOLK_OPTION_STRUCT is defined as "struct NAME". */
 #define KOLK_OPTION_ROW(type_, field_, kind_, flags_, fallback_, min_, max_, key_, words_, range_, \
 			usual_, text_)                                                           \
 	{ .field = #field_, .key = key_, .kind = KOLK_OPTION_##kind_, .flags = (uint16_t)(flags_), \
@@ -92,11 +93,11 @@ struct kolk_option_table {
 	{ .struct_size = (uint32_t)sizeof(KOLK_OPTION_STRUCT), .name = name_,        \
 	  .options = rows_, .count = (uint32_t)(sizeof(rows_) / sizeof(rows_)[0]),   \
 	  .bounds = bounds_ }
-/* A field that is no option: the size, what must be zero, what only programs give. */
+/* A field that is not an option: the size, one that must be zero, one that only programs set. */
 #define KOLK_OPTION_FIELD(X, type, field, kind, flags) \
 	X(type, field, kind, flags, 0, 0, 0, NULL, NULL, NULL, NULL, "")
-/* The compiler's proof that the rows are the fields of the struct, all of them and in their places:
- * KOLK_OPTION_SHADOW is a struct of ROWS(KOLK_OPTION_MEMBER); padding: bytes between them. */
+/* Prove at compile time that the rows are all the fields of the struct, at their offsets.
+ * KOLK_OPTION_SHADOW is a struct of ROWS(KOLK_OPTION_MEMBER); padding: bytes between fields. */
 #define KOLK_OPTION_MEMBER(type, field, ...) type field;
 #define KOLK_OPTION_SIZE_OF(type, ...) +sizeof(type)
 #define KOLK_OPTION_SAME_PLACE(type, field, ...) \
@@ -108,13 +109,15 @@ struct kolk_option_table {
 
 KOLK_BEGIN
 
-/* The tables of "engine", "pool", "tls", "child", "tenant" (its limits) and "listener"; NULL when
- * the name is none of these. Those of drivers: kolk_driver_http()->options and so on. */
+/* Return the table of "engine", "pool", "tls", "child", "tenant" (its limits) or "listener"; NULL
+ * for other names. Tables of drivers: kolk_driver_http()->options and so on. */
 KOLK_API const struct kolk_option_table *kolk_option_table(const char *name);
 
-/* Fill in every default of a struct that is described so; KOLK_NONE and KOLK_AT_ONCE become 0. */
+/* Fill in every default of a struct that the table describes; KOLK_NONE and KOLK_AT_ONCE become
+ * 0. */
 KOLK_API void kolk_option_defaults(const struct kolk_option_table *table, void *options);
-/* The first field whose value, defaults filled in, is none that it may have; NULL = all is well. */
+/* Return the first field with a value that is not allowed, defaults filled in; NULL = all is
+ * well. */
 KOLK_API const char *kolk_option_check(const struct kolk_option_table *table, const void *options);
 
 KOLK_END
