@@ -158,12 +158,6 @@ static inline enum kolk__state kolk__conn_state(const struct kolk__conn *conn)
 	return kolk__state_of(kolk__conn_word(conn));
 }
 
-/* SC1: the load that follows a store. */
-static inline bool kolk__conn_is_idle(const struct kolk__conn *conn)
-{
-	return kolk__state_of(kolk__load_sc(&conn->word)) == KOLK__IDLE;
-}
-
 /* The holder's: no other thread writes it. */
 static inline uint64_t kolk__conn_own_word(const struct kolk__conn *conn)
 {

@@ -99,15 +99,16 @@ struct kolk__conn *kolk__take_idle(struct kolk_key *key, enum kolk__state state,
 
 /* ---- looking, without taking: under key.lock */
 
-/* What stands there, if it is idle or about to be; NULL = it is not, and the token is dropped. */
-static struct kolk__conn *idle_at(struct kolk_key *key, uint32_t position, unsigned states)
+/* The idle connection at a position whose token the caller has taken, and keeps. NULL = there is
+ * none, and the token is dropped. */
+static struct kolk__conn *idle_at(struct kolk_key *key, uint32_t position)
 {
 	struct kolk__conn *conn = kolk__conn_of_entry(
 		kolk__own(kolk__conn_entry(kolk__own(&key->table), position)));
 	uint64_t taken;
 
 	KOLK__HELD(&key->lock);
-	if (conn != NULL && kolk__conn_is(conn, states))
+	if (conn != NULL && kolk__conn_is(conn, KOLK__IS_IDLE))
 		return conn;
 	conn = take_by_token(key, position, KOLK__TAKEN, &taken);
 	if (conn != NULL) /* it is idle since */
@@ -123,7 +124,7 @@ uint32_t kolk__idle_count(struct kolk_key *key, uint32_t up_to)
 	for (uint32_t i = 0; i < KOLK__STALE_MAX && count < up_to; i++) {
 		if (!kolk__token_take(key, &at[count]))
 			break;
-		count += idle_at(key, at[count], KOLK__IS_IDLE) != NULL;
+		count += idle_at(key, at[count]) != NULL;
 	}
 	for (uint32_t i = 0; i < count; i++)
 		kolk__token_put(key, at[i]);
@@ -138,7 +139,7 @@ bool kolk__has_idle(struct kolk_key *key)
 	for (uint32_t i = 0; i < KOLK__STALE_MAX; i++) {
 		if (!kolk__token_take(key, &position))
 			return false;
-		if (idle_at(key, position, KOLK__IS_IDLE) != NULL) {
+		if (idle_at(key, position) != NULL) {
 			kolk__token_put(key, position);
 			return true;
 		}
@@ -156,7 +157,7 @@ struct kolk__conn *kolk__take_used(struct kolk_key *key)
 	for (uint32_t i = 0; i < KOLK__STALE_MAX && conn == NULL; i++) {
 		if (!kolk__token_take(key, &at[count]))
 			break;
-		conn = idle_at(key, at[count], KOLK__IS_IDLE);
+		conn = idle_at(key, at[count]);
 		if (conn == NULL)
 			continue;
 		if (kolk__conn_uses(conn, kolk__conn_word(conn)) == 0) {

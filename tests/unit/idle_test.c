@@ -347,7 +347,7 @@ static void must_find_all(struct scene *scene)
 	take_all(scene);
 	for (uint32_t i = 0; i < scene->size; i++)
 		assert_false(kolk__own(&scene->mine[i]->key) == key &&
-			     kolk__conn_is_idle(scene->mine[i]));
+			     kolk__conn_is(scene->mine[i], KOLK__IS_IDLE));
 }
 
 static void end(struct scene *scene)
@@ -361,7 +361,7 @@ static void end(struct scene *scene)
 		fixture_run(scene->fix, KOLK_MS_NS);
 	for (uint32_t i = 0; i < scene->size && scene->waited == KOLK_PENDING; i++)
 		assert_false(kolk__own(&scene->mine[i]->key) == key &&
-			     kolk__conn_is_idle(scene->mine[i])); /* it sleeps beside one */
+			     kolk__conn_is(scene->mine[i], KOLK__IS_IDLE)); /* it sleeps beside one */
 	must_find_all(scene);
 	if (scene->lease.connection != NULL)
 		release_one(scene);
