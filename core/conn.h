@@ -2,9 +2,9 @@
 /*
  * conn.h - one connection, and the only functions that change its state (state.h).
  *
- * The state word has one writer at a time, its holder; only out of IDLE (and, at a drain
- * deadline, out of LEASED) several may try, and one wins. kolk__conn_set() stops, in builds with
- * assertions, at a change that kolk__may_become() does not list.
+ * The state word has one writer at a time, the holder. Only out of IDLE (and, at a drain deadline,
+ * out of LEASED) may several try, and one wins. In builds with assertions, kolk__conn_set() stops
+ * at a change that kolk__may_become() does not allow.
  *
  * May run together      take  release  retire  stats    - yes
  *                take     -     -        -       -
@@ -18,9 +18,10 @@
  * SC4: make idle, then load alarm_put_off   | store alarm_put_off, then load the word: leased
  * Store-load edges: every access of them is sc. The model of SC1 is tests/model/wait.pml.
  *
- * The token (idle_list.h). A thread that took the token of a connection that is not idle sets
- * NO_TOKEN in its word. The word decides which comes first: that, and the holder's compare-and-swap
- * to IDLE fails; or the holder, and the thread finds it idle and takes it.
+ * The token (idle_list.h). A thread that has taken the token of a connection that is not idle sets
+ * NO_TOKEN in its word. The order of changes of the word decides: if this comes first, the holder's
+ * compare-and-swap to IDLE fails; if the holder is first, the thread finds the connection idle and
+ * takes it.
  *
  * Progress: take and release are wait-free (one compare-and-swap each, no loop). The others try
  * again when NO_TOKEN was set meanwhile, which happens once.
@@ -130,8 +131,8 @@ static inline struct kolk__conn *kolk__conn_of_task(struct kolk__task *task)
 
 /* ---- reading */
 
-/* Does it stand at this position of the key's table? Its word is read first, and
- * to move it changes its word: so it stands there for as long as that is its word. */
+/* Return whether it is at this position of the key's table. Its word is read first, and changes
+ * when the connection leaves the table, so it stays there for as long as it has that word. */
 static inline bool kolk__conn_stands_at(const struct kolk__conn *conn, const struct kolk_key *key,
 					uint32_t position, uint64_t *word)
 {
@@ -147,7 +148,7 @@ static inline bool kolk__conn_has_token(const struct kolk__conn *conn)
 
 bool kolk__conn_idle_without_token(const struct kolk__conn *conn); /* for check.c: never */
 bool kolk__conn_is_still_leased(const struct kolk__conn *conn, uint64_t word); /* this lease; SC4 */
-/* Its word as leases know it: without NO_TOKEN. */
+/* Return its word as leases have it, without NO_TOKEN. */
 static inline uint64_t kolk__conn_word(const struct kolk__conn *conn)
 {
 	return kolk__load_acquire(&conn->word) & ~KOLK__NO_TOKEN;
@@ -164,7 +165,7 @@ static inline uint64_t kolk__conn_own_word(const struct kolk__conn *conn)
 	return kolk__load_relaxed(&conn->word) & ~KOLK__NO_TOKEN;
 }
 
-/* Leases so far, when its word is this one; born may be ahead of it by now (conn_unlease). */
+/* Count its leases up to this word; born may be ahead of the word by now (conn_unlease). */
 static inline uint64_t kolk__conn_uses(const struct kolk__conn *conn, uint64_t word)
 {
 	uint64_t born = kolk__load_relaxed(&conn->born);
@@ -180,8 +181,8 @@ static inline bool kolk__conn_is(const struct kolk__conn *conn, unsigned states)
 
 /* ---- changing */
 
-/* Take it out of idle for the library, into this state. False = another thread was first.
- * Linearizes at the compare-and-swap. */
+/* Take it out of IDLE for the library, into this state. False = it is not idle, or another thread
+ * was first. Linearizes at the compare-and-swap. */
 static inline bool kolk__conn_take(struct kolk__conn *conn, enum kolk__state state)
 {
 	uint64_t word = kolk__load_sc(&conn->word); /* SC1, SC2: the load */
@@ -190,13 +191,13 @@ static inline bool kolk__conn_take(struct kolk__conn *conn, enum kolk__state sta
 	       kolk__cas_sc(&conn->word, &word, kolk__word_with(word, state));
 }
 
-/* The word of the next lease, of one that is idle. */
+/* Return the lease word that an idle connection with this word gets next. */
 static inline uint64_t kolk__lease_word_after(uint64_t word)
 {
 	return word + KOLK__GENERATION + (KOLK__LEASED - KOLK__IDLE);
 }
 
-/* Lease it, if that is its word still. */
+/* Lease it, if this is still its word. */
 static inline bool kolk__conn_lease(struct kolk__conn *conn, uint64_t word)
 {
 	KOLK__ASSERT(kolk__state_of(word) == KOLK__IDLE);
@@ -204,39 +205,43 @@ static inline bool kolk__conn_lease(struct kolk__conn *conn, uint64_t word)
 			    kolk__lease_word_after(word));
 }
 
-/* Lease it if it is idle and of this key: the lease word, or 0. */
+/* Lease it if it is idle and of this key. Returns the lease word, or 0. */
 uint64_t kolk__conn_lease_of(struct kolk__conn *conn, const struct kolk_key *key);
 
-/* Take or lease it by its token, which the caller has: it stays out of the idle list. Not idle, at
- * this word: NO_TOKEN is set, and its holder puts the token. False: the word has changed. */
+/* Take or lease it by its token, which the caller has taken and which stays out of the idle list.
+ * If it is not idle, *taken is 0 and NO_TOKEN is set: its holder puts the token back. False = the
+ * word has changed. */
 bool kolk__conn_take_by_token(struct kolk__conn *conn, uint64_t word, enum kolk__state state,
 			      uint64_t *taken);
 
-/* Return a lease that did no I/O: LEASED to IDLE. False, and *word is what it is now: it was not
- * this lease's any more, or it has NO_TOKEN. */
+/* End a lease that did no I/O: LEASED to IDLE. False = the lease was over, or the word has
+ * NO_TOKEN; *word is then what it is now. */
 static inline bool kolk__conn_release(struct kolk__conn *conn, uint64_t *word)
 {
 	return kolk__cas_sc(&conn->word, word, /* STATE.R1 -> STATE.A1, SC1, SC2 */
 			    kolk__word_with(*word, KOLK__IDLE));
 }
 
-/* The holder's plain change: not out of IDLE, which has no holder, nor out of LEASED, from which a
- * revoke may take it; nor to IDLE. */
+/* Change the state, for the holder alone: not out of IDLE, which has no holder, nor out of LEASED,
+ * which a revoke may end; nor to IDLE. */
 void kolk__conn_set(struct kolk__conn *conn, enum kolk__state state);
-/* The holder's: to IDLE. False = not yet: its token is now the caller's, who puts it into the idle
- * list (kolk__conn_set_idle does both). */
+/* Change the state to IDLE, for the holder. False = not yet: its token was dropped and is now the
+ * caller's, who must put it into the idle list and try again (kolk__set_idle does both). */
 bool kolk__conn_try_idle(struct kolk__conn *conn);
-/* Begin an operation, or a slow release: LEASED to BUSY of the same lease. False, and *word is what
- * it is now. */
+/* Begin an operation or a slow release: LEASED to BUSY of the same lease. False = the lease is over
+ * or BUSY; *word is then what it is now. */
 bool kolk__conn_set_busy(struct kolk__conn *conn, uint64_t *word);
-/* Out of IDLE or LEASED, if its word is still this one: another may have taken or revoked it. */
+/* Change the state out of IDLE or LEASED, if this is still its word: another thread may have taken
+ * it or revoked the lease. */
 bool kolk__conn_try_set(struct kolk__conn *conn, uint64_t word, enum kolk__state state);
-/* The lease that was just taken is none: it counts no use. The holder's. */
+/* The lease that was just taken does not count as a use. For the holder. */
 void kolk__conn_unlease(struct kolk__conn *conn);
-/* It leaves its key's table: from now on no thread that saw it there changes its word. True = the
- * token of its position is in the idle list, or in the hand of a thread that puts it back. */
+/* It leaves its key's table: from now on no thread that saw it there can change its word.
+ * True = the token of its position is in the idle list, or taken by a thread that will put it
+ * back. */
 bool kolk__conn_leave(struct kolk__conn *conn);
-/* It enters one, where the token is not in the idle list. No other thread can see it yet. */
+/* It enters a table at a position whose token is not in the idle list. No other thread can see it
+ * yet. */
 void kolk__conn_no_token(struct kolk__conn *conn);
 /* It must not be used again. SC2: the caller then tries to take it out of IDLE. */
 void kolk__conn_set_retire_reason(struct kolk__conn *conn, enum kolk_reason reason);

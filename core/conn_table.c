@@ -66,7 +66,7 @@ static struct kolk__segment *segment_add(struct kolk_key *key, struct kolk__conn
 	return segment;
 }
 
-/* The lowest segment with a free position, and that; NULL = there is no memory. */
+/* Find the lowest segment with a free position, and that position; NULL = there is no memory. */
 static struct kolk__segment *free_position(struct kolk_key *key, uint32_t *position)
 {
 	struct kolk__conn_table *table = table_of(key);

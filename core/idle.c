@@ -3,10 +3,9 @@
 #include "core/idle.h"
 #include "core/idle_list.h"
 
-/* It is stale or its peer has closed it, and the release that made it idle is about to see that
- * (SC2), or a ping is: the thread that takes it meanwhile closes it instead. relaxed: an acquire
- * that begins when a rotation has returned comes after the mark, one that overlaps it may come
- * before. */
+/* If it has a retire_reason, the release that made it idle, or a ping, is about to see that (SC2)
+ * and close it; the thread that takes it in between closes it instead. relaxed: an acquire that
+ * begins after a rotation has returned sees the mark; one that overlaps it may come before. */
 KOLK_COLD bool kolk__usable_or_retire(struct kolk__conn *conn, uint64_t lease_word)
 {
 	uint8_t reason = kolk__load_relaxed(&conn->retire_reason);
@@ -45,8 +44,8 @@ void kolk__set_idle(struct kolk__conn *conn)
 		kolk__token_put(key, position);
 }
 
-/* The token of this position was taken. The connection there, when it is idle: into this state.
- * NULL = it is not, or there is none; the token is dropped. */
+/* The caller has taken the token of this position. Take the connection there into this state, if it
+ * is idle. NULL = it is not, or there is none; the token is dropped. */
 static struct kolk__conn *take_by_token(struct kolk_key *key, uint32_t position,
 					enum kolk__state state, uint64_t *taken)
 {

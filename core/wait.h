@@ -57,18 +57,19 @@ struct kolk__waiter { /* what struct kolk_acquire holds */
 _Static_assert(sizeof(struct kolk__waiter) <= sizeof(struct kolk_acquire),
 	       "kolk_acquire is too small");
 
-/* All under key.lock, but for expired and the record. */
-/* Hand idle connections to waiters as far as both go, then set the gate. The caller's own waiter,
- * effects->self, is handed a connection instead of a signal. */
+/* All under key.lock, except kolk__waiter_expired. */
+/* Hand idle connections to waiters until one or the other runs out, then set the gate. The caller's
+ * own waiter, effects->self, is handed a connection instead of a signal. */
 void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects);
-/* Append to the queue; false when the key or the engine has as many waiters as it may. One that is
- * COUNTED has its place already. */
+/* Append to the queue; false if the key or the engine has as many waiters as it may. A waiter that
+ * is COUNTED always fits: it is one of them already. */
 bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter);
 /* Take out of the queue; the caller decides the result. */
 void kolk__waiter_remove(struct kolk_key *key, struct kolk__waiter *waiter,
 			 struct kolk__effects *effects);
-/* Its deadline passed: it leaves with E_TIMEOUT. The key is held until kolk__waiter_expired, which
- * reports it, with no lock held. */
+/* Its deadline passed: remove it with E_TIMEOUT. If the event is wanted, this takes a reference to
+ * the key, which kolk__waiter_expired, called with no lock held, gives back when it has reported
+ * the event. */
 void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
 			 struct kolk__effects *effects);
 void kolk__waiter_expired(struct kolk_key *key, const struct kolk__waiter *waiter,
