@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * effects.h - what a change of a key brings about.
+ * effects.h - what must follow from a change of a key, once its lock is released.
  *
- * A key changes under its lock; what follows needs other locks, system calls or callbacks. So it is
- * collected under the lock, by the functions that make the change, and one function does it when
- * the lock has been released:
+ * A key changes under its lock; what follows from that needs other locks, system calls or
+ * callbacks. So the functions that make the change collect it under the lock, and one function does
+ * it when the lock has been released:
  *
  *     KOLK__EFFECTS(effects);
  *
@@ -13,7 +13,7 @@
  *     kolk__key_unlock(&effects);
  *
  * A walk over the keys of a pool (walk.h) holds pool.lock for a slice of them. It collects for all
- * of these and does what follows at the end of the slice, when it holds no lock any more:
+ * of them, and does what follows at the end of the slice, when it holds no lock:
  *
  *     kolk__effects_begin(&effects, engine);
  *     for each key of the slice:
@@ -32,9 +32,9 @@ enum {
 	KOLK__DISPATCH = 1, /* idle connections, waiters or limits changed: kolk__dispatch_waiters */
 	KOLK__DIAL = 2,     /* the key may want more dials: kolk__dial_more */
 	/* Done by run, with no lock held, in this order. */
-	KOLK__PERMITS = 4,  /* permits were returned, or the key may dial again: permit queues first,
-			     * the key itself last */
-	KOLK__EVICT = 8,    /* it was denied a permit that an eviction can free */
+	KOLK__PERMITS = 4,  /* permits were returned, or the key may dial again: permit queues get
+			     * them first, the key itself last */
+	KOLK__EVICT = 8,    /* the key was denied a permit that an eviction can free */
 	KOLK__RETRY = 16,   /* every key of its pool may dial again */
 	KOLK__CLOSE = 32,   /* its pool may have closed its last connection */
 	KOLK__UNUSED = 64   /* nothing may need the key any more */
@@ -44,10 +44,10 @@ enum { KOLK__WAKES = 8 };
 
 struct kolk__effects {
 	struct kolk_engine *engine;
-	struct kolk__requester who; /* the key, read under its lock: later it may be another's. Of a
-				     * walk: the last one */
+	struct kolk__requester who; /* the key, as read under its lock: later its memory may be
+				     * another key's. In a walk: the last key */
 	struct kolk__waiter *self;  /* the caller's own waiter: it is awake. NULL = none */
-	uint64_t now_ns;            /* of what is decided under the lock */
+	uint64_t now_ns;            /* the time for decisions under the lock */
 	uint32_t tries;             /* callers that want a dial without waiting for it */
 	uint32_t todo;
 	bool walk;
@@ -57,12 +57,13 @@ struct kolk__effects {
 #endif
 	uint32_t wake_count;
 	struct kolk__wake {
-		uint32_t *futex;    /* of a waiter whose memory may be gone: only its address is used */
+		uint32_t *futex;    /* of a waiter whose memory may be gone by then: only the
+		                     * address is used */
 		uint32_t count;
 	} wakes[KOLK__WAKES];
 };
 
-/* Declares one. In builds with assertions it must not go out of scope before it was run. */
+/* Declare one. Builds with assertions check that it was run before it goes out of scope. */
 #ifdef KOLK__ASSERTIONS
 #define KOLK__EFFECTS(name) \
 	struct kolk__effects name __attribute__((cleanup(kolk__effects_check))) = { .todo = 0 }
@@ -71,22 +72,22 @@ void kolk__effects_check(struct kolk__effects *effects);
 #define KOLK__EFFECTS(name) struct kolk__effects name
 #endif
 
-/* Locks the key. now_ns: the time for all that is decided under the lock. */
+/* Lock the key. now_ns: the time for all decisions under the lock. */
 void kolk__key_lock(struct kolk_key *key, struct kolk__effects *effects, uint64_t now_ns);
-/* Settles, unlocks the key, runs. No other lock held. */
+/* Settle, which unlocks the key, and run. No other lock held. */
 void kolk__key_unlock(struct kolk__effects *effects);
 
 void kolk__effects_begin(struct kolk__effects *effects, struct kolk_engine *engine);
-/* Locks the next key of a walk and reads the clock. Under its pool.lock. */
+/* Lock the next key of a walk and read the clock. Under its pool.lock. */
 void kolk__effects_key(struct kolk__effects *effects, struct kolk_key *key);
-/* Dispatches and dials as far as todo says so, unlocks the key, wakes. In a walk the key may be
- * gone then: take the next one before. */
+/* Dispatch waiters and dial if todo says so, unlock the key, wake threads. In a walk the key may be
+ * gone afterwards: get the next one first. */
 void kolk__effects_settle(struct kolk__effects *effects);
-/* Does the rest. No lock held. */
+/* Do the rest. No lock held. */
 void kolk__effects_run(struct kolk__effects *effects);
 
-/* Threads that sleep on this futex are woken when the key is unlocked, or at once when there are
- * too many futexes. Under key.lock. */
+/* Wake threads that sleep on this futex when the key is unlocked, or at once if too many futexes
+ * are collected already. Under key.lock. */
 static inline void kolk__effects_wake(struct kolk__effects *effects, uint32_t *futex,
 				      uint32_t count)
 {

@@ -2,15 +2,16 @@
 /*
  * key.h - the identity inside a pool, its connection table and its queue of waiters.
  *
- * Connections stay where they are in the table; idle is a state of the state word (state.h). A hit
+ * Connections keep their place in the table; idle is a state of the state word (state.h). A hit
  * goes to the connection that this thread used last for this key (thread_cache.h) and takes it with
- * one compare-and-swap. Where that one is not idle, the idle list (idle_list.h) tells which is.
+ * one compare-and-swap. If that one is not idle, the idle list (idle_list.h) finds another.
  *
  * The gate is the one word that a hit and a release load besides the connection:
  *   0    no waiter, nothing unusual: pass
- *   t    a waiter: pass until the clock says t (the oldest waiter may be overtaken
- *        until then), from t on stop and take the slow path
- *   1    stop always: a waiter must be served or signalled, or the key is closing
+ *   t    a waiter: pass until the clock says t (until then the oldest waiter may be overtaken);
+ *        from t on, stop and take the slow path
+ *   1    always stop: a waiter must be served or signalled, a connection given up, or the key
+ *   1    refuses
  *
  * SC1, see conn.h: gate and state word.
  *
@@ -53,7 +54,7 @@ struct kolk_key {
 	struct kolk_engine *engine; /* constant */
 	const kolk__atomic_u64 *clock; /* constant */
 	bool notify_acquired, notify_released; /* constant */
-	/* What a look-up compares; it brings the cache line that the hit needs next. W: under
+	/* What a look-up compares: it is in the cache line that the hit needs next. W: under
 	 * lock */
 	uint16_t identity_size;
 	uint32_t dial_ewma_us;     /* under lock: see lease_ewma_us */
@@ -63,18 +64,21 @@ struct kolk_key {
 	struct kolk__lock lock;
 	kolk__atomic_u32 waiting;  /* length of the queue; relaxed readers: stats */
 	struct kolk__waiter *first, *last;
-	struct kolk__waiter *fail_last; /* those up to here end with fail_err; NULL = none do */
+	struct kolk__waiter *fail_last; /* waiters up to this one end with fail_err; NULL = none */
 	/* KOLK_OK, or the error that callers get: the pool drains, the credential was replaced, the
-	 * key is gone. The gate stays 1. R: dials (acquire) */
+	 * key is gone. The gate then stays 1. R: dials (acquire) */
 	kolk__atomic_i32 refuse_err;
-	kolk__atomic_u32 outside;  /* callers that wait, and are not in the queue (kolk_waiter_add) */
+	kolk__atomic_u32 outside;  /* waiting callers that are not in the queue (kolk_waiter_add) */
 	bool signalled : 1;        /* the first waiter was woken and is on its way */
 	bool keep_warm : 1;        /* warmed or used: idle_min is kept */
-	bool granted : 1; /* the engine's permit was granted to it: it need not queue there again */
-	bool keep_sequence : 1; /* it left a permit queue: it keeps its sequence in the next one */
+	bool granted : 1; /* the engine's permit was granted to it: it need not queue for it
+	                   * again */
+	bool keep_sequence : 1; /* it has left a permit queue, and keeps its sequence in the next
+	                         * one */
 	bool awaited : 1;          /* threads may sleep on `changes` */
-	/* W: the thread that ends a lease (relaxed: an estimate). Of leases that did I/O or ended
-	 * in a close, the share that returned lately; 255 = all. */
+	/* W: the thread that ends a lease (relaxed: an estimate). Means: the recent share of leases
+	 * whose connection was not closed at the end, of those that did I/O or ended in a close;
+	 * 255 = all. */
 	kolk__atomic_u8 reuse_ewma;
 	/* its last failed dial was an early close (relaxed reader: ready) */
 	kolk__atomic_bool probation;
@@ -88,8 +92,8 @@ struct kolk_key {
 	 * reset when the key is recycled: it is 0, or a lowering is on its way. */
 	kolk__atomic_u32 idle;
 	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
-	uint32_t unproven;         /* its connections that are unproven */
-	uint32_t failures;         /* dials that failed since one worked */
+	uint32_t unproven;         /* how many of its connections are unproven */
+	uint32_t failures;         /* dials that failed since one succeeded */
 	/* W: dials. R: callers that wait for warm (futex word). Means: changes so far. */
 	kolk__atomic_u32 changes;
 	/* W: up under pool.lock, or under lock and accounting; to 0 under pool.lock */
@@ -98,23 +102,25 @@ struct kolk_key {
 	 * (relaxed: a hint), warm (under pool.lock), inspect (relaxed: a number to show). */
 	kolk__atomic_u32 handles;
 	kolk__atomic_u32 epoch;    /* sc: rotations so far */
-	/* Moving averages, us; 0 = none was measured. Of leases that did I/O: W: the thread that
+	/* A moving average, us; 0 = none was measured. Of leases that did I/O. W: the thread that
 	 * ends one (relaxed: an estimate). */
 	kolk__atomic_u32 lease_ewma_us;
-	/* W: the thread that takes one, then its home loop. R: dials (relaxed: a moment's truth).
-	 * Means: its connections that are PINGING. Not reset when the key is recycled. */
+	/* W: the thread that takes one, then its home loop. R: dials (relaxed: it may have changed
+	 * by the next moment). Means: how many of its connections are PINGING. Not reset when the
+	 * key is recycled. */
 	kolk__atomic_u32 pinging;
-	uint64_t retry_at_ns;      /* no dial before: back-off */
+	uint64_t retry_at_ns;      /* no dial before then: back-off */
 	uint64_t surplus_at_ns;    /* when the next surplus connection may be evicted */
-	/* Since when there are waiters without a break; or later, since it has no connection.
-	 * Relaxed readers: victim searches. */
+	/* Since when there have been waiters without a break, or, if that is later, since when it
+	 * has had no connection. Relaxed readers: victim searches. */
 	kolk__atomic_u64 queued_at_ns;
-	/* to dial: back-off, circuit, an expected lease that did not return, more than may begin
-	 * under one lock; to end waiters */
+	/* fires to dial (after a back-off, when the circuit may close, when an expected lease has
+	 * not returned, or when more dials are wanted than may begin under one lock), to dispatch
+	 * waiters, and to end them */
 	struct kolk__alarm alarm;
 
-	/* ---- what is made when it is needed: rare keys are small */
-	/* NULL until something was counted, or recorded. W: the first thread that does, under no
+	/* ---- made when it is needed, so keys that are rarely used are small */
+	/* NULL until something is counted or recorded. W: the first thread that does so, under no
 	 * lock. R: anyone. Pairs: COUNTS.R1/A1. */
 	KOLK__ATOMIC(struct kolk__counters *) counters;
 	KOLK__ATOMIC(struct kolk__hists *) hists;
@@ -124,10 +130,11 @@ struct kolk_key {
 	/* ---- where it stands */
 	/* Constant between open and recycle (relaxed: victim searches). */
 	KOLK__ATOMIC(struct kolk__account *) account; /* its tenant's, by the pool's class */
-	/* Where it waits for a permit, NULL = nowhere. W: under accounting. R: hints (relaxed). */
+	/* The queue in which it waits for a permit, or NULL. W: under accounting. R: hints
+	 * (relaxed). */
 	KOLK__ATOMIC(struct kolk__permit_queue *) permit_queue;
-	/* Under accounting. Its place in the permit queue; due_ns is its sequence, which stays when it
-	 * has left. */
+	/* Under accounting. Its place in the permit queue; due_ns is its sequence, which remains
+	 * when it has left the queue. */
 	struct kolk__timer queue_node;
 	/* Under accounting: neighbours among all unreferenced keys [0], and its tenant's [1]. */
 	struct kolk_key *lru_next[2], *lru_previous[2];
@@ -142,14 +149,14 @@ _Static_assert(sizeof(struct kolk_key) <= 6 * KOLK_CACHE_LINE - sizeof(size_t),
 	       "six cache lines with the word that an allocator puts before it");
 #endif
 
-/* Callers that wait, in the queue and outside. Under key.lock. */
+/* Callers that wait, in the queue or outside. Under key.lock. */
 static inline uint32_t kolk__waiting(const struct kolk_key *key)
 {
 	KOLK__HELD(&key->lock);
 	return kolk__own(&key->waiting) + kolk__own(&key->outside);
 }
 
-/* A moving average over some eight values; us. */
+/* Add a value to a moving average over about eight values; us. */
 static inline uint32_t kolk__ewma(uint32_t ewma_us, uint64_t ns)
 {
 	uint32_t us = ns / KOLK_US_NS < UINT32_MAX / 2 ? (uint32_t)(ns / KOLK_US_NS) + 1 :
@@ -163,7 +170,7 @@ static inline struct kolk__tenant *kolk__tenant_of(const struct kolk_key *key)
 	return kolk__own(&key->account)->tenant;
 }
 
-/* Of a connection that the caller holds, or whose key's lock it holds. */
+/* For a connection that the caller holds, or whose key's lock it holds. */
 static inline struct kolk_pool *kolk__pool_of(const struct kolk__conn *conn)
 {
 	return kolk__own(&kolk__own(&conn->key)->pool);
@@ -171,51 +178,52 @@ static inline struct kolk_pool *kolk__pool_of(const struct kolk__conn *conn)
 
 /* key_open.c */
 enum kolk__key_use {
-	KOLK__KEY_TRANSIENT, /* for a moment: kolk__key_drop gives it back */
+	KOLK__KEY_TRANSIENT, /* during one call: kolk__key_drop gives it back */
 	KOLK__KEY_HANDLE,    /* kolk_key_open */
-	KOLK__KEY_HOLD       /* kolk_key_hold: the pool stays, too */
+	KOLK__KEY_HOLD       /* kolk_key_hold: keeps the pool, too */
 };
 enum kolk_err kolk__key_open(struct kolk_pool *pool, const struct kolk_key_options *options,
 			     enum kolk__key_use use, struct kolk_key **out);
-/* A reference is given back. No lock held. */
+/* Give a reference back. No lock held. */
 void kolk__key_drop(struct kolk_key *key);
-/* A caller's key options, checked; errors go to the caller's failure. *options becomes copy when
- * the caller's struct has another size than this library's. */
+/* Check a caller's key options; errors go to the caller's failure. If the caller's struct has
+ * another size than this library's, it is converted into *copy, and *options points to that. */
 enum kolk_err kolk__key_options_read(const struct kolk_pool *pool,
 				     const struct kolk_key_options **options,
 				     struct kolk_key_options *copy);
-/* The reference of kolk__key_ref is given back. No lock held. */
+/* Give the references of kolk__key_ref back. No lock held. */
 void kolk__key_unref(struct kolk_key *key);
 
 /* key.c */
 /* NULL = there is none. Under pool.lock. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *identity);
-/* It can be found no more and has nothing left: free its parts and recycle its memory. */
+/* Free its parts and recycle its memory. It can no longer be found, and has no connection or
+ * waiter. */
 void kolk__key_recycle(struct kolk_key *key);
 /* Recycle it if its last reference, connection and waiter are gone. No lock held. */
 void kolk__key_free_if_unused(struct kolk_key *key);
-/* The same under pool.lock; the key may be gone, or another pool's, by now. */
+/* The same under pool.lock; by now the key may be gone, or belong to another pool. */
 void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *key);
-/* Key and pool stay until unref, for a thread that notifies about them when nothing else keeps
- * them. Under key.lock, while something does. */
+/* Keep key and pool until kolk__key_unref, for a thread that will notify about them when nothing
+ * else may keep them. Under key.lock, while something does. */
 void kolk__key_ref(struct kolk_key *key);
 
 /* key_state.c: under key.lock */
-/* So many waiters end under one lock: a request may wait for it. */
+/* How many waiters end while the lock is held once: a request may wait for it. */
 enum { KOLK__FAIL_SLICE = 64 };
-/* Waiters end with err: so many at once as may end under one lock, the others by maintenance. */
+/* End all waiters with err: a slice of them now, the others by maintenance. */
 void kolk__key_fail_waiters(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
-/* The next of those others; true = they were the last ones: kolk__key_unref. */
+/* End the next slice of those others; true = it was the last one: call kolk__key_unref. */
 bool kolk__key_fail_more(struct kolk_key *key, struct kolk__effects *effects);
-/* From now on no caller is served: waiters end with err, idle connections close. */
+/* Serve no caller from now on: end waiters with err, close idle connections. */
 void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effects *effects);
-/* Mark the connections of this part of a walk stale; returns how many. What is dialled since the
- * epoch was raised is not. */
+/* Mark the connections of this part of a walk stale; returns how many. Those dialled since the
+ * epoch was raised are not stale. */
 size_t kolk__key_mark_stale(struct kolk__walk *walk, struct kolk_key *key,
 			    struct kolk__effects *effects);
-/* Its connections or its refusal changed: who waits until it is warm looks again. */
+/* Its connections or its refuse_err changed: wake callers that wait until it is warm. */
 void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects);
-/* What a dial that begins now is stamped with. */
+/* Return the epoch of a dial that begins now. */
 uint32_t kolk__epoch_of(const struct kolk_key *key);
 
 #endif

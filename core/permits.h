@@ -10,32 +10,33 @@
 
 /* permit.c */
 
-/* A connection with every permit (tenant, pool, engine, dial), or NULL and by what it was denied.
- * The key's own limit is its lock's. A key that was denied and has waiters is in a permit queue
- * from that moment on. A dial that no caller waits for leaves a permit to each queued key. Under
- * key.lock. */
+/* Take every permit (tenant, pool, engine, dial) and return a free connection; or NULL, and which
+ * limit denied it. The caller checks the key's own limit. A key that was denied and has waiters is
+ * in a permit queue from then on. A dial that no caller waits for leaves a permit to each queued
+ * key. Under key.lock. */
 struct kolk__conn *kolk__permit_take(struct kolk_key *key, bool for_caller,
 				     enum kolk__denied *denied);
-/* The dial has ended, the connection goes on. */
+/* Return the dial's permit: the dial has ended, the connection lives on. */
 void kolk__dial_permit_return(struct kolk__conn *conn);
-/* The connection is closed. Under key.lock. */
+/* Return all permits of a connection that is closed. Under key.lock. */
 void kolk__permit_return(struct kolk__conn *conn);
-/* A connection that the caller holds closes for a lowered limit, until its permit is given back.
- * Under key.lock. */
+/* Count a connection that the caller holds as closing for a lowered limit, until its permits are
+ * returned. Under key.lock. */
 void kolk__shrink(struct kolk__conn *conn);
 uint32_t kolk__tenant_limit(const struct kolk_engine *engine, const struct kolk__tenant *tenant);
-/* As many connections as the limits of key, tenant, pool or engine allow; limits of dials are not
- * among them. Of those above the key a moment's truth. Under key.lock. */
+/* Return whether a limit on connections (of key, tenant, pool or engine; not on dials) is reached.
+ * For limits above the key this may change at any moment. Under key.lock. */
 bool kolk__at_limit(const struct kolk_key *key);
-/* More connections than the limits of key, tenant, pool or engine allow (a limit was lowered). */
+/* Return whether a limit on connections is exceeded, because it was lowered. */
 bool kolk__over_limit(const struct kolk_key *key);
 
 /* permit_queue.c: keys that were denied */
 
-/* A key that was denied a permit, and by what. Read once, while the key cannot be recycled
- * (key.lock and something that keeps it, or accounting and it is in a permit queue), and carried
- * along: afterwards the key, its tenant and its pool may be others. So what is done for a requester
- * is decided under accounting by what the counts of tenant and pool say then. */
+/* A key that was denied a permit, and by which limit. Read once, while the key cannot be recycled
+ * (under key.lock and something keeps it, or under accounting and it is in a permit queue), and
+ * passed on: afterwards the memory of the key, its tenant and its pool may belong to others. So
+ * what is done for a requester is decided under accounting, by the counts that tenant and pool have
+ * then. */
 struct kolk__requester {
 	struct kolk_key *key;
 	uint64_t id; /* of the key; another = it was recycled */
@@ -52,36 +53,37 @@ static inline struct kolk__requester kolk__requester_of(struct kolk_key *key,
 					 .pool = kolk__own(&key->pool), .denied = denied };
 }
 
-/* Under accounting: the key is in this queue from now on, unless it is in one already. */
+/* Put the key into this queue, unless it is in one already. Under accounting. */
 void kolk__permit_queue_push(struct kolk_engine *engine, struct kolk__permit_queue *queue,
 			     struct kolk_key *key);
-/* Under accounting: it leaves the queue that it is in, if any. */
+/* Remove the key from the queue that it is in, if any. Under accounting. */
 void kolk__permit_queue_remove(struct kolk_engine *engine, struct kolk_key *key);
-/* Under accounting: a tenant's share changed. */
+/* A tenant's share has changed: reorder its queue. Under accounting. */
 void kolk__share_changed(struct kolk_engine *engine, struct kolk__account *account);
-/* NULL when the queue is empty. Under the accounting lock. */
+/* Return the first key; NULL = the queue is empty. Under accounting. */
 struct kolk_key *kolk__permit_queue_first(const struct kolk__permit_queue *queue);
-/* Removes the first key; NULL when the queue is empty. Under the accounting lock. */
+/* Remove the first key; NULL = the queue is empty. Under accounting. */
 struct kolk_key *kolk__permit_queue_pop(struct kolk_engine *engine,
 					struct kolk__permit_queue *queue);
-/* The queue of this node of a heap; NULL = NULL. */
+/* Return the queue of this node of a heap; NULL for NULL. */
 struct kolk__permit_queue *kolk__permit_queue_of(struct kolk__timer *heap_node);
-/* Moves the queue behind the others of its heap. Under the accounting lock. */
+/* Move the queue behind the others of its heap. Under accounting. */
 void kolk__permit_queue_requeue(struct kolk_engine *engine, struct kolk__permit_queue *queue);
 
 /* grant.c */
 
-/* A dial or a connection of this key ended: grants its permits to queued keys first, then to its
+/* A dial or a connection of this key has ended: grant its permits to queued keys first, then to its
  * own waiters. No lock held. */
 void kolk__permits_freed(const struct kolk__requester *who);
-/* A limit was raised, or maintenance runs: every queued key tries. No lock held. */
+/* Let every queued key try: a limit was raised, or maintenance runs. No lock held. */
 void kolk__permits_grant(struct kolk_engine *engine);
-/* Make a permit free for the first key of a queue: maintenance, while there is one. */
+/* Free a permit for a key that is first in a permit queue: maintenance, while there is one. */
 void kolk__evict_for_queued(struct kolk_engine *engine, uint64_t now_ns);
 
 /* victim.c */
 
-/* Does an eviction free what this limit denies? Of dials one will end by itself. */
+/* Return whether an eviction helps against this limit. A limit on dials needs none: a dial ends by
+ * itself. */
 static inline bool kolk__eviction_helps(enum kolk__denied denied)
 {
 	return denied == KOLK__TENANT_FULL || denied == KOLK__POOL_FULL ||
@@ -91,15 +93,15 @@ static inline bool kolk__eviction_helps(enum kolk__denied denied)
  * its share. A caller's search visits one slice of the connections; what is not found there, that
  * of maintenance finds. No lock held. */
 void kolk__evict_for(const struct kolk__requester *who);
-/* The same for a key in a permit queue: maintenance's. */
+/* The same for a key in a permit queue. Maintenance only. */
 void kolk__evict_by_maintenance(const struct kolk__requester *who);
-/* The next key for which a caller's search had nothing, or NULL. Under accounting. */
+/* Pop the next key for which a caller's search found nothing, or NULL. Under accounting. */
 struct kolk_key *kolk__handed_over_pop(struct kolk_engine *engine);
 
 /* reclaim.c */
 
-/* Is a connection to be reclaimed from its tenant, and could it be one of this key? A hint:
- * kolk__reclaim_conn decides. */
+/* Return whether a connection is to be reclaimed from the key's tenant, and could be one of this
+ * key. A hint: kolk__reclaim_conn decides. */
 static inline bool kolk__reclaim_due(const struct kolk_key *key)
 {
 	const struct kolk__account *account = kolk__own(&key->account);
@@ -113,20 +115,19 @@ static inline bool kolk__reclaim_due(const struct kolk_key *key)
 	return (pool == NULL || pool == kolk__own(&key->pool)) &&
 	       kolk__own(&key->open) > kolk__load_relaxed(&account->reclaim_open);
 }
-/* May this connection, which the caller holds, be closed for what is to be reclaimed from its
- * tenant? Then it is CLOSING, and counted as reclaimed. Under key.lock. */
+/* Reclaim this connection, which the caller holds, if one is to be reclaimed from its tenant.
+ * True = it is CLOSING, and counted as reclaimed. Under key.lock. */
 bool kolk__reclaim_conn(struct kolk__conn *conn);
-/* One connection more of the tenant is to be reclaimed, unless another kind is already, or as many
- * as there are keys that wait. Under the accounting lock. */
+/* Have one more connection of the tenant reclaimed, unless another kind is being reclaimed already,
+ * or as many as there are keys that wait. Under accounting. */
 bool kolk__reclaim_add(const struct kolk__requester *who, struct kolk__account *account,
 		       uint32_t reclaim_share, uint32_t reclaim_open);
-/* A new round: nothing is to be reclaimed yet. Under the accounting lock. */
+/* Begin a new round, in which nothing is to be reclaimed yet. Under accounting. */
 void kolk__reclaims_forget(struct kolk_engine *engine);
-/* A connection that the caller holds closes for a key that was denied by this limit, until its
+/* Count a connection that the caller holds as evicted for a key that this limit denied, until its
  * permits are returned. Under accounting. */
 void kolk__eviction_begin(struct kolk__conn *conn, enum kolk__denied denied);
-/* The permits of a connection that was evicted for this limit are returned. Under the accounting
- * lock. */
+/* The permits of a connection that was evicted for this limit are returned. Under accounting. */
 void kolk__eviction_done(struct kolk_key *key, uint8_t denied);
 
 #endif

@@ -12,7 +12,7 @@ enum { KOLK__PLACES = 4, KOLK__DRAWS_MAX = 8 };
 
 struct kolk_pool {
 	struct kolk_engine *engine;    /* constant */
-	struct kolk__upstream *upstream;   /* can be changed; dials take a reference */
+	struct kolk__upstream *upstream;   /* may be replaced; dials take a reference */
 	struct kolk__lock upstream_lock; /* a leaf: dials do not wait for a walk of all keys */
 	struct kolk__lock lock;        /* the table of keys, the name, the state's changes */
 	/* W: under lock; from NOTIFYING on the notifying thread (drain_done.c). R: anyone
@@ -22,34 +22,38 @@ struct kolk_pool {
 	uint32_t refs;                 /* under accounting: while > 0 it is not closed */
 	uint32_t holds;                /* under accounting. Of refs: kolk_key_hold */
 	kolk__atomic_u32 dialing;      /* W: under accounting; <= dials_max */
-	kolk__atomic_u32 idle;         /* sum of key.idle, as that */
+	kolk__atomic_u32 idle;         /* sum of key.idle, with the same rules */
 	kolk__atomic_u32 shrinking; /* W: under accounting. Of open: closing for a lowered limit */
-	struct kolk__limit limit;                        /* keys that wait for one of the two */
+	struct kolk__limit limit;                        /* keys that wait for connections or dials
+	                                                  * of the pool */
 	struct kolk__audit audit;      /* under registry and accounting */
 	kolk__atomic_u32 epoch;        /* sc: rotations so far */
 	uint32_t isolation;            /* constant, as resource: an update refuses to change it */
 	uint64_t replacements;         /* under lock: so far (key_open.c) */
-	bool suspended;                /* under lock: not OPEN, but only until it is resumed */
-	bool creating;                   /* its own key has no session, whatever the isolation */
-	/* What its options say, complete: a snapshot that is replaced whole (settings.c). W: under
-	 * lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */
+	bool suspended;                /* under lock: DRAINING or CLOSED only until it is resumed */
+	bool creating;                   /* while its own key is made: that has no session, whatever
+	                                  * the isolation */
+	/* Its options with all defaults filled in: a snapshot, replaced as a whole (settings.c). W:
+	 * under lock. R: anyone, by kolk__setting. Texts and pointers in it are NULL. */
 	KOLK__ATOMIC(struct kolk_pool_options *) settings;
 	struct kolk_pool_options snapshots[2];
 	bool resource;
-	/* Those that it draws from; NULL = that one is freed. W: under registry. */
+	/* The pools that it draws from; NULL = that pool is freed. W: under registry. */
 	struct kolk_pool *draws_from[KOLK__DRAWS_MAX];
-	uint32_t dependants;           /* under accounting: pools that draw from it and are not CLOSED */
-	bool drain_waits;              /* under lock: it drains when they are closed, as the next two */
+	uint32_t dependants;           /* under accounting: pools that draw from it and are not
+	                                * CLOSED */
+	bool drain_waits;              /* under lock, as are the next two: it drains when its
+	                                * dependants are closed */
 	bool drain_suspends;
 	uint64_t drain_deadline_ns;
 	uint8_t account_class;         /* constant: KOLK__DRAWING if it draws from others */
 	kolk__atomic_bool must_reset;  /* W: under lock. R: releases (relaxed) */
-	struct kolk__health health; /* what was learned of it */
+	struct kolk__health health; /* what was learned of its peer */
 	uint8_t *identity;             /* under lock: canonical bytes (identity.h) */
 	size_t identity_size;
 	struct kolk__alarm drain_alarm;
-	/* Callers refused since this memory holds pools, for the log. W: the refusing thread
-	 * (relaxed: statistic). R: maintenance. */
+	/* For the log: callers refused, by why, over all pools that this memory has held. W: the
+	 * refusing thread (relaxed: statistic). R: maintenance. */
 	kolk__atomic_u64 refused[KOLK_REFUSALS];
 	uint64_t refused_logged[KOLK_REFUSALS]; /* W, R: maintenance */
 	/* W: maintenance. R: the refusing thread (relaxed: a time) */
@@ -60,8 +64,8 @@ struct kolk_pool {
 	struct kolk__hash_table key_table; /* under lock */
 	struct kolk_key *keys;         /* under lock: all, newest first */
 	struct kolk__walk *walks;      /* under lock: over its keys, underway */
-	/* Under lock: where lists of keys go on that are read in pieces (inspect.c): after this
-	 * number, and 0 = nowhere. */
+	/* Under lock: where lists of keys that are read in pieces (inspect.c) continue: after this
+	 * number; 0 = unused. */
 	struct kolk__place {
 		uint64_t after;
 		struct kolk_key *next;
@@ -74,25 +78,25 @@ struct kolk_pool {
 	char name[64];
 };
 
-/* An option of a pool, as it is in force. O2 <- O1 (settings.c). */
+/* The current value of an option of a pool. O2 <- O1 (settings.c). */
 #define kolk__setting(pool, name) \
 	kolk__load_relaxed(kolk__as_atomic(&kolk__load_acquire(&(pool)->settings)->name))
 
-/* It has idle_max or pool_idle_max (idle_max.c). Constant for its life. */
+/* Return whether it has idle_max or pool_idle_max (idle_max.c). Constant for its life. */
 static inline bool kolk__counts_idle(const struct kolk_pool *pool)
 {
 	return kolk__setting(pool, idle_max) != KOLK_UNLIMITED ||
 	       kolk__setting(pool, pool_idle_max) != KOLK_UNLIMITED;
 }
 
-/* Take it off the engine's list and free its parts. Nothing of it is in use. */
+/* Remove it from the engine's list and free its parts. Nothing of it may be in use. */
 void kolk__pool_free(struct kolk_pool *pool);
-/* What its keys may have changed: each serves and dials. No lock held. */
+/* What its keys may do has changed: let each serve waiters and dial. No lock held. */
 void kolk__pool_dispatch(struct kolk_pool *pool);
 /* A limit above pools changed. No lock held. */
 void kolk__limits_changed(struct kolk_engine *engine);
-/* Take the registry if the pool is in it, so that it stays; false with no lock held if it is not:
- * the handle was closed meanwhile. */
+/* Take the registry lock if the pool is in the registry, which keeps it; false, with no lock held,
+ * if it is not: the handle was closed meanwhile. */
 bool kolk__registry_lock_for(struct kolk_pool *pool);
 void kolk__registry_unlock_for(struct kolk_pool *pool);
 
