@@ -11,7 +11,8 @@
  * goes to the waiting tenant with the fewest connections per weight. At a pool's own limit it goes
  * to the tenant that has waited longest. At both limits, a tenant with more connections per weight
  * than a waiting one gives connections back as its leases end. Capacity that some tenants do not
- * use is lent to those that can use it. Guide: docs/tenants.md. Threads: any.
+ * use is lent to those that can use it. Guide: docs/tenants.md.
+ * Threads: any.
  */
 #ifndef KOLK_TENANT_H
 #define KOLK_TENANT_H
