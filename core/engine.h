@@ -32,8 +32,8 @@
 #include "core/tenant.h"
 #include "transport/transport.h"
 
-/* One page that a fork's child reads as zero: the hot path's load of the clock detects the fork,
- * too. */
+/* A page that reads as zero in a child process after fork(2), so the hot path's load of the clock
+ * detects the fork, too. */
 struct kolk__page {
 	/* W: maintenance. R: anyone (relaxed: a time). Means: coarse now, 0 = read the real. */
 	kolk__atomic_u64 clock_ns;
@@ -42,7 +42,8 @@ struct kolk__page {
 	uint32_t alive;  /* plain: 1 since create; 0 = this is a child */
 };
 
-/* What lower files call in higher ones, so that they do not need each other. Set by engine.c. */
+/* Functions of higher files that lower files call, so that neither needs the other. Set by
+ * engine.c. */
 struct kolk__calls {
 	void (*make_idle)(struct kolk__task *task);
 	void (*dial_failed)(void *connection, const struct kolk_failure *failure);
@@ -55,11 +56,12 @@ struct kolk__calls {
  *
  * Why a resource that is being made never waits for what another one holds: a resource holds a
  * permit of its own class only, and takes it before its create begins. What its create waits for is
- * of class KOLK__CONNECTIONS, in pools that draw from nothing. A connection's dial waits for no
- * resource. So each wait goes from DRAWING to CONNECTIONS, none goes back, and there is no circle:
- * 100 creates over a pool of 4 connections hold 100 permits that no connection needs, and share
- * the 4 as any callers do. The same holds for memory (connections_reserved and resources_max are
- * added up), for dials in flight, for evictions and reclaims (search.c looks at one class).
+ * of class KOLK__CONNECTIONS, in pools that draw from no other. A connection's dial waits for no
+ * resource. So each wait goes from DRAWING to CONNECTIONS, none the other way, and there is no
+ * cycle: 100 creates over a pool of 4 connections hold 100 permits that no connection needs, and
+ * share the 4 like any other callers. The same holds for memory (connections_reserved and
+ * resources_max are added up), for dials in flight, and for evictions and reclaims (search.c looks
+ * at one class).
  */
 struct kolk__total {
 	kolk__atomic_u32 open;    /* <= limit but for a lowered one */
@@ -101,8 +103,8 @@ struct kolk_engine {
 	uint32_t walk_slice;      /* KOLK__SLICE (walk.h); tests make it smaller, but > 1 */
 	bool threads;
 	struct kolk__calls calls; /* constant */
-	/* NULL; called in tests before a lock is taken (+ 1) and after it was given back (- 1), so
-	 * that another thread can be simulated there. */
+	/* NULL except in tests: called before a lock is taken (+ 1) and after it was released (-
+	 * 1), so that a test can do there what another thread might. */
 	void (*on_lock)(void *user, int change);
 	void *on_lock_user;
 
@@ -125,18 +127,18 @@ struct kolk_engine {
 	struct kolk__conn *free;
 	struct kolk__total totals[KOLK__CLASSES];
 	uint64_t next_number;
-	uint32_t conns_used;      /* those beyond were never used */
+	uint32_t conns_used;      /* connections from here on were never used */
 	struct kolk__heap limit_queues; /* other permit queues, longest unvisited first */
 	uint64_t sequence;           /* order of what is equal in these, and in engine_queues */
 	kolk__atomic_u32 queued_keys; /* keys in any permit queue */
-	/* What is left of another round is void; relaxed readers: hints. */
+	/* What was noted in an earlier round is void; relaxed readers: hints. */
 	kolk__atomic_u32 reclaim_round;
 	uint64_t reclaim_round_at_ns;  /* of this round */
-	/* What victim searches found idle for the longest time, those first: hints. */
+	/* The connections that victim searches found idle for longest, in this order: hints. */
 	struct kolk__candidate candidates[KOLK__CANDIDATES];
 	uint32_t candidate_count;
-	/* For which a slice had nothing: maintenance visits all. Hints: those that are in a permit
-	 * queue then. */
+	/* Keys for which a caller's slice found nothing: maintenance searches all connections for
+	 * them. Hints: only keys that are still in a permit queue count. */
 	struct kolk_key *handed_over[KOLK__HANDED_OVER];
 	uint32_t handed_over_count;
 	struct kolk__lru lru;        /* all unreferenced keys; a tenant has its own, too */

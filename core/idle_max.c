@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * idle_max.c - idle_max and pool_idle_max: how many connections are idle, and which one closes.
+ * idle_max.c - idle_max and pool_idle_max: count idle connections, and say which one closes.
  *
- * A connection of a pool that has one of them is counted from the end of its lease (or of its dial)
- * until the next one begins or it closes: while it is idle, and while the library has it (reset,
- * pinged, TAKEN). Its mark says so: 0, or which key counts it.
+ * In a pool with one of these limits, a connection is counted from the end of its lease (or dial)
+ * until the next lease begins or it closes: while it is idle, and while the library has it (reset,
+ * pinged, TAKEN). Its mark is 0, or says which key counts it.
  *
- * 1. The holder sets the mark and raises both counts, then compares what it found. The additions
- *    to one count have an order, so of leases that end together only as many stay as may: they
- *    never exceed the limit. One that is lowered again at once can make another close that had to
- *    close no more.
- * 2. The mark is cleared by a compare-and-swap, and only the thread that clears it lowers: a
- *    drain deadline that revokes a lease just when it begins lowers nothing twice.
- * 3. The mark is of one key (its id is never used twice), so what is cleared was raised there. The
- *    count of a key is lowered after its mark is cleared: it is not below its marks, nor below 0.
- * 4. A hit takes no connection of such a pool, for its keys see no clock (key.c, key_init).
+ * 1. The holder sets the mark and raises both counts, then compares the values it found. Additions
+ *    to a count are ordered, so of leases that end together no more stay than the limit allows. A
+ *    count that is raised and at once lowered again can make another connection close that need
+ *    not.
+ * 2. The mark is cleared by a compare-and-swap, and only the thread that clears it lowers the
+ *    counts: a drain deadline that revokes a lease just as it begins lowers nothing twice.
+ * 3. The mark names one key (by its id, which is never used twice), so the count that is lowered is
+ *    the one that was raised. A key's count is lowered after the mark is cleared: it is never below
+ *    the number of marks, nor below 0.
+ * 4. The plain hit never takes a connection of such a pool, because its keys have no clock
+ *    (key.c, key_init).
  *
- * A new connection is counted but not refused: a caller that only tries may have asked for it. When
- * it is over the limit, the next release makes up for it.
+ * A new connection is counted but never refused: a caller of kolk_try_acquire may have asked for
+ * it. If it exceeds the limit, the next release closes one.
  *
- * A caller that waits gets what is released: so many more may be idle. One that begins to wait when
- * the release has looked does not lose it: the close returns the permits, and the key dials.
+ * A released connection goes to a waiting caller, so as many more may be idle as callers wait. A
+ * caller that begins to wait just after the release has looked still gets one: the close returns
+ * the permits, and the key dials.
  */
 #include "core/idle.h"
 #include "core/pool.h"

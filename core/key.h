@@ -11,7 +11,7 @@
  *   t    a waiter: pass until the clock says t (until then the oldest waiter may be overtaken);
  *        from t on, stop and take the slow path
  *   1    always stop: a waiter must be served or signalled, a connection given up, or the key
- *   1    refuses
+ *        refuses
  *
  * SC1, see conn.h: gate and state word.
  *

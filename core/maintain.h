@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * maintain.h - maintenance: exact alarms on one thread, and the keeper of the clock.
+ * maintain.h - maintenance: one thread that fires exact alarms and keeps the coarse clock.
  *
- * Threads: anyone arms and disarms (under maintain.lock), maintenance fires.
+ * Threads: any thread arms and disarms (under maintain.lock), maintenance fires.
  * Never:   scans. A connection has one alarm, armed for the earliest thing that could be due
  *          if it is not used; when it fires and the connection was used, it is armed again. So
  *          the hot path never touches a timer. The alarm of a lease that lasts is put off, if
@@ -18,12 +18,14 @@ struct kolk_engine;
 struct kolk_key;
 struct kolk__conn;
 
-/* What maintenance last found a connection to be. It keeps one of the two: being surplus ends with
- * the next lease, being overdue with the lease. */
+/* What maintenance last found about a connection. One value is enough: surplus ends with the next
+ * lease, overdue with the current one. */
 enum kolk__found {
 	KOLK__FOUND_NOTHING,
-	KOLK__FOUND_SURPLUS, /* when it goes as surplus, unless it is used until then */
-	KOLK__FOUND_OVERDUE, /* the lease that was reported; no later lease has the same word */
+	KOLK__FOUND_SURPLUS, /* found_detail: when it is evicted as surplus unless it is used
+	                      * before */
+	KOLK__FOUND_OVERDUE, /* found_detail: the word of the lease that was reported; no later
+	                      * lease has it */
 };
 
 struct kolk__maintain {
@@ -45,8 +47,8 @@ enum kolk_err kolk__maintain_open(struct kolk_engine *engine);
 void kolk__maintain_close(struct kolk_engine *engine);
 /* Arm the alarm of a connection that became ready. */
 void kolk__maintain_add(struct kolk__conn *conn, uint64_t now_ns);
-/* The same of one whose alarm was put off while it was leased, and which is idle, or was just now:
- * it may have become another connection. No lock held. */
+/* The same for one whose alarm was put off while it was leased, and which is idle or was a moment
+ * ago: by now it may be another connection. No lock held. */
 void kolk__maintain_again(struct kolk__conn *conn, struct kolk_key *key);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tenant.h - owners of connections: how many they have and may have, and their permit queues.
+ * tenant.h - tenants: how many connections they have and may have, and their permit queues.
  *
- * A tenant is made with its first key or with limits of its own, and recycled when neither is
- * left. Keys without a tenant, and all keys of a shared pool, belong to engine.anonymous, which
- * has no limit of its own.
+ * A tenant is created with its first key or with limits of its own, and recycled when it has
+ * neither. Keys without a tenant, and all keys of a shared pool, belong to engine.anonymous, which
+ * has no limit.
  *
  * Share = open / weight, a number to compare by. The smallest share goes first (permit_queue.c).
  *
@@ -52,7 +52,8 @@ struct kolk__permit_queue { /* under accounting */
 	struct kolk__timer heap_node;
 };
 
-/* A limit of a tenant or pool: who waits for it, and what it counts. Under accounting. */
+/* A limit of a tenant or pool: the keys that wait for it, and the connections that it counts. Under
+ * accounting. */
 struct kolk__limit {
 	struct kolk__permit_queue queue;
 	struct kolk__members members;
@@ -65,8 +66,8 @@ struct kolk__audit { /* check.c's: what its walks add up */
 	uint32_t shrinking;
 };
 
-/* What is counted apart: connections; and the resources of pools that draw from others, so that
- * what is being made holds no permit that it waits for (engine.h). */
+/* Classes that are counted separately: connections, and resources of pools that draw from others,
+ * so a resource that is being made holds no permit that it waits for (engine.h). */
 enum { KOLK__CONNECTIONS, KOLK__DRAWING, KOLK__CLASSES };
 
 struct kolk__total;
@@ -79,8 +80,9 @@ struct kolk__account {
 	kolk__atomic_u32 shrinking; /* of open: closing for a lowered limit */
 	kolk__atomic_u32 to_reclaim;     /* connections to take back; see permit_queue.c */
 	uint32_t reclaim_share; /* the requester's share with one more; 0 = shares do not matter */
-	kolk__atomic_u32 reclaim_round; /* it counts in this round only; see engine.h */
-	kolk__atomic_u32 reclaim_open; /* keys with more connections than this give one */
+	kolk__atomic_u32 reclaim_round; /* the round for which the fields above and below hold; see
+	                                 * engine.h */
+	kolk__atomic_u32 reclaim_open; /* only keys with more connections than this give one up */
 	/* Only connections of this pool; NULL = any. */
 	KOLK__ATOMIC(const struct kolk_pool *) reclaim_pool;
 	struct kolk__permit_queue engine_queue;
@@ -114,7 +116,7 @@ struct kolk__tenant {
 };
 _Static_assert(sizeof(struct kolk__tenant) <= 272, "as many as keys, if each has its own");
 
-/* NULL = no key of it needed it. Under tenants.lock, but for KOLK__CONNECTIONS. */
+/* NULL = no key of the tenant has needed it. Under tenants.lock, except for KOLK__CONNECTIONS. */
 static inline struct kolk__account *kolk__tenant_account(struct kolk__tenant *tenant, int class)
 {
 	return class == KOLK__CONNECTIONS ? &tenant->connections : tenant->drawing;
@@ -122,7 +124,7 @@ static inline struct kolk__account *kolk__tenant_account(struct kolk__tenant *te
 
 enum { KOLK__SHARE_UNIT = 1000 };
 
-/* Connections per weight, if it had so many more. */
+/* Connections per weight, if it had this many more. */
 static inline uint32_t kolk__share(const struct kolk__account *account, uint32_t more)
 {
 	return (uint32_t)((uint64_t)(kolk__load_relaxed(&account->open) + more) *
@@ -141,20 +143,20 @@ static inline struct kolk__tenant *kolk__tenant_of_node(struct kolk__hash_node *
 	return kolk__container_of(node, struct kolk__tenant, node);
 }
 
-/* The tenant of this name, made when it is new, with one key and one reference more; anonymous for
- * "". NULL = no memory, or *full: as many keys as it may have. No lock but pool.lock held. */
+/* Find or create the tenant of this name and add a key and a reference to it; anonymous for "".
+ * NULL = no memory, or *full: it has as many keys as it may have. No lock but pool.lock held. */
 struct kolk__tenant *kolk__tenant_key_add(struct kolk_pool *pool, const char *name, bool *full);
 void kolk__tenant_key_remove(struct kolk_engine *engine, struct kolk__tenant *tenant);
-/* One key in sixteen is left to it: time to reclaim. */
+/* Return whether at most a sixteenth of its keys is left: time to evict unused ones. */
 bool kolk__tenant_nearly_full(struct kolk_engine *engine, struct kolk__tenant *tenant);
-/* With one reference more; NULL = unknown. */
+/* Find a tenant and add a reference; NULL = unknown. */
 struct kolk__tenant *kolk__tenant_find(struct kolk_engine *engine, const char *name);
 void kolk__tenant_unref(struct kolk_engine *engine, struct kolk__tenant *tenant);
-/* Its limits from now on; NULL = none of its own. Under tenants.lock. */
+/* Set its limits; NULL = none of its own. Under tenants.lock. */
 enum kolk_err kolk__tenant_limits_apply(struct kolk_engine *engine, const char *name,
 					const struct kolk_tenant_limits *l);
 void kolk__tenants_open(struct kolk_engine *engine);
-/* No key is left. */
+/* Free all tenants. No key is left. */
 void kolk__tenants_close(struct kolk_engine *engine);
 void kolk__permit_queue_init(struct kolk__permit_queue *queue, enum kolk__permit_queue_kind kind);
 

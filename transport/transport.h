@@ -75,13 +75,13 @@ const char *kolk__transport_backend(const struct kolk__transport *transport);
 
 /* The first loop decides the back end of all. */
 enum kolk_err kolk__io_loop_open(struct kolk__transport *transport, struct kolk__io_loop **loop);
-/* Closes the ring. Links that are still there are freed with their sockets closed and
- * without telling the host (an engine that is destroyed without its loops running). */
+/* Close the ring. Links that are still open are freed and their sockets closed, without a callback
+ * (the engine is destroyed while its loops do not run). */
 void kolk__io_loop_close(struct kolk__io_loop *loop);
 /* Wait at most until the deadline (or the next timer), run what completed. KOLK_OK or KOLK_E_IO. */
 enum kolk_err kolk__io_loop_step(struct kolk__io_loop *loop, uint64_t deadline_ns);
-/* In a step, before timers fire: completions that have arrived by now win, even if the process was
- * stopped, or a callback took long, since the ring was reaped. */
+/* In a step, before timers fire: take completions that have arrived since the ring was reaped, so
+ * they win over time-outs even if the process was stopped or a callback took long. */
 void kolk__io_loop_catch_up(struct kolk__io_loop *loop);
 void kolk__io_loop_wake(struct kolk__io_loop *loop);          /* [any] */
 void kolk__io_loop_flush(struct kolk__io_loop *loop); /* the owner will not step at once */
@@ -101,9 +101,9 @@ void kolk__timeout_stop(struct kolk__io_loop *loop, struct kolk__timeout *timeou
 
 /* ---- where to */
 
-/* Checks address, bind_address, tls, driver or resource, reads certificates. Copies what it keeps,
- * except driver, resource and driver_user (see kolk__upstream_own_options). On error failure (never
- * NULL) is filled: err, field, os_error, tls_error. */
+/* Check address, bind_address, tls, driver or resource, and read certificates. Copies what it
+ * keeps, except driver, resource and driver_user (see kolk__upstream_own_options). On error,
+ * failure (never NULL) gets err, field, os_error and tls_error. */
 enum kolk_err kolk__upstream_open(struct kolk__transport *transport,
 				const struct kolk_pool_options *options,
 				struct kolk_failure *failure, struct kolk__upstream **upstream);
@@ -114,11 +114,12 @@ struct kolk__upstream *kolk__upstream_ref(struct kolk__upstream *upstream);
 void kolk__upstream_unref(struct kolk__upstream *upstream);
 /* The driver as this library knows it, read once; NULL = a resource. */
 const struct kolk_driver *kolk__upstream_driver(const struct kolk__upstream *upstream);
-/* Give it a copy of the driver's options in place of those it was opened with: wiped and freed with
- * it. */
+/* Replace the driver's options that it was opened with by a copy that it owns, and wipes and frees
+ * at its end. */
 void kolk__upstream_own_options(struct kolk__upstream *upstream, void *driver_options, size_t size);
-/* How its sockets are made and how long each step may take: the options with their defaults. Before
- * any dial, and again when nothing but these has changed. One caller at a time. */
+/* Set how its sockets are made and how long each step may take, from options with all defaults
+ * filled in. Called before any dial, and again when nothing else has changed. One caller at a
+ * time. */
 void kolk__upstream_tune(struct kolk__upstream *upstream, const struct kolk_pool_options *options);
 bool kolk__upstream_can_ping(const struct kolk__upstream *upstream);
 /* Whether its resource driver has to reset each one at release. */
@@ -177,10 +178,11 @@ void kolk__link_close(struct kolk__link *link);
  * kolk__link_reset may make it clean; otherwise the reason why it must be closed. at_home: called
  * on the home loop's thread. [holder] */
 enum kolk_err kolk__link_clean(struct kolk__link *link, bool at_home, enum kolk_reason *reason);
-/* It is ready; whether it does not acknowledge the connection to the peer by itself, before it
- * sends. [home] */
+/* Return whether a link that is ready leaves the connection unacknowledged until it sends.
+ * [home] */
 bool kolk__link_must_acknowledge(const struct kolk__link *link);
-/* Of such a one: it sends nothing yet, and the peer is to know of it. [holder; home, not closed] */
+/* Acknowledge such a connection to its peer, because nothing is sent yet. [holder; home, not
+ * closed] */
 void kolk__link_acknowledge(struct kolk__link *link);
 /* See kolk_lease_tcp. [holder] */
 enum kolk_err kolk__link_tcp(struct kolk__link *link, uint32_t *rtt_us, uint32_t *resent);
@@ -233,7 +235,7 @@ enum kolk_err kolk__link_recv_async(struct kolk__link *link, struct kolk__io_loo
 struct kolk__io *kolk__link_io(const struct kolk__link *link, bool sending);
 /* Of a send: done may run a little later. */
 void kolk__io_lazy(struct kolk__io *io, bool lazy);
-/* done will run with E_CANCELLED or the truth. */
+/* Cancel: done will run with E_CANCELLED, or with the result that the operation had by then. */
 void kolk__io_cancel(struct kolk__io *io);
 
 #endif
