@@ -9,8 +9,6 @@
 
 #include "core/base/lock.h"
 
-struct kolk__conn;
-
 enum { KOLK__DIALS_SEEN = 20, KOLK__AGES = 3 };
 
 struct kolk__health {
