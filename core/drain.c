@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drain.c - closing a pool: newcomers are refused, waiters end, idle connections close, leases end
- * or are revoked at the deadline; then the one closed event. A pool that is not freed can be
- * resumed.
+ * drain.c - drain and resume pools: callers are refused, waiters end, idle connections close,
+ * leases end or are revoked at the deadline; then the closed event is sent, once. A pool that is
+ * not freed can be resumed.
  */
 #include "core/drain.h"
 
@@ -29,10 +29,11 @@ bool kolk__revoke(struct kolk__conn *conn)
 	uint64_t word = kolk__conn_word(conn);
 
 	KOLK__HELD(&kolk__own(&conn->key)->lock);
-	/* A socket can be shut under its holder, memory cannot: a resource is waited for. */
+	/* A socket can be shut down under its holder, memory cannot be freed: wait for a
+	 * resource. */
 	if (kolk__pool_of(conn)->resource)
 		return false;
-	/* The ping or the reset that waits for its peer finds that it has ended. */
+	/* A ping or a reset that waits for its peer then ends at once. */
 	if ((kolk__state_of(word) == KOLK__PINGING || kolk__state_of(word) == KOLK__RESETTING) &&
 	    conn->link != NULL)
 		kolk__link_revoke(conn->link);
@@ -76,13 +77,13 @@ void kolk__drain_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	kolk__drain_waited(pool, true);
 	kolk__walk_begin(&walk, pool);
 	while (kolk__walk_lock(&walk)) {
-		/* Or it has been closed or resumed since the alarm was due, and this may be the
-		 * next pool in its place. */
+		/* Otherwise it has been closed or resumed since the alarm was due, and this memory
+		 * may be another pool's. */
 		if (kolk__load_acquire(&pool->state) != KOLK__DRAINING)
 			kolk__walk_end(&walk);
 		else
 			revoke_slice(&walk);
-		/* A lease that changed its state meanwhile may have slipped through: try again. */
+		/* A lease that changed its state meanwhile may have been missed: try again. */
 		if (walk.next == NULL && kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
 		    kolk__load_relaxed(&pool->open) != 0)
 			kolk__alarm_arm(engine, alarm, now_ns + 10 * KOLK_MS_NS);
@@ -100,8 +101,8 @@ static void refuse_key(void *context, struct kolk__walk *walk, struct kolk_key *
 
 	(void)walk;
 	KOLK__HELD(&pool->lock);
-	/* It may have been resumed since: then this walk is void. One that was replaced stays so
-	 * after a resume. */
+	/* The pool may have been resumed since: then this walk does nothing. A key that refuses
+	 * already was replaced, and must still refuse after a resume. */
 	if (kolk__load_acquire(&pool->state) == KOLK__DRAINING &&
 	    kolk__own(&key->refuse_err) == KOLK_OK)
 		kolk__key_refuse(key, KOLK_E_DRAINING, effects);

@@ -17,7 +17,7 @@ static bool is_empty(struct kolk_pool *pool)
 	return empty;
 }
 
-/* The pool may be gone by now, and another one in its place: that one drains, too, or nothing
+/* By now the pool may be gone and its memory another pool's: that one drains as well, or nothing
  * happens. */
 void kolk__drain_check_done(struct kolk_pool *pool)
 {

@@ -46,7 +46,7 @@ void kolk__on_closed(void *connection)
 }
 
 /* The peer closed it. SC2: store the reason first, then try to take it out of IDLE; a release that
- * overlaps does the two the other way round, so one of us takes it. */
+ * overlaps makes it idle first, then loads the reason, so one of the two takes it. */
 void kolk__on_peer_closed(void *connection, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = connection;
@@ -66,7 +66,7 @@ void kolk__on_peer_closed(void *connection, enum kolk_reason reason)
 		kolk__health_suspect(pool, now_ns);
 }
 
-/* A holder checks for itself, before its first send and at the release. */
+/* If it is not idle, its holder checks, before its first send and at the release. */
 void kolk__on_unsolicited(void *connection)
 {
 	struct kolk__conn *conn = connection;

@@ -14,7 +14,7 @@
 
 /* ---- make and recycle */
 
-/* Of the process, not of the engine: what a thread remembers (thread_cache.h) outlives engines. */
+/* Of the process, not the engine: thread caches (thread_cache.h) outlive engines. */
 static kolk__atomic_u64 last_id; /* relaxed: unique is enough */
 
 static struct kolk_key *key_alloc(struct kolk_engine *engine)
@@ -37,21 +37,21 @@ static struct kolk_key *key_alloc(struct kolk_engine *engine)
 	return key;
 }
 
-/* Late readers may still look at the key that it was: what they look at without its lock is
- * stored, not overwritten, and the rest is written under the lock (conn.h, Reclaims). */
+/* Late readers may still read the key that this memory was before: fields that they read without
+ * its lock are stored atomically, the rest is written under the lock (key.h, Reclaims). */
 static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__tenant *tenant)
 {
 	struct kolk_engine *engine = pool->engine;
 
 	KOLK__HELD(&key->lock);
 	kolk__store_relaxed(&key->pool, pool);
-	/* The pool first: who sees the id sees the pool (walk.c, walk_begin_key). */
+	/* The pool first: a thread that sees the id then sees the pool (walk.c, walk_begin_key). */
 	kolk__store_release(&key->id, kolk__add_relaxed(&last_id, 1) + 1);
 	kolk__store_sc(&key->gate, KOLK__GATE_OPEN);
 	kolk__store_relaxed(&key->account, kolk__tenant_account(tenant, pool->account_class));
 	key->notify_acquired = kolk__event_wanted(engine, KOLK_EVENT_ACQUIRED);
-	/* With an event for every lease, or counts of idle connections, it sees no clock, and so
-	 * takes the slow path (acquire.c, hit). */
+	/* If every lease is an event, or idle connections are counted, it has no clock, so acquires
+	 * take the slow path (acquire.c, hit). */
 	key->clock = key->notify_acquired || kolk__counts_idle(pool) ? &engine->no_clock :
 								       &engine->page->clock_ns;
 	key->notify_released = kolk__event_wanted(engine, KOLK_EVENT_RELEASED);
@@ -69,7 +69,7 @@ static void key_init(struct kolk_key *key, struct kolk_pool *pool, struct kolk__
 	kolk__store_relaxed(&key->handles, 0);
 }
 
-/* Its bytes were made for the look-up: the key has its own copy, in this memory. */
+/* The look-up made the identity on its stack: copy it into the key's own memory. */
 static void key_identify(struct kolk_key *key, const struct kolk__identity *id, uint8_t *bytes)
 {
 	KOLK__HELD(&key->lock);
@@ -143,8 +143,9 @@ void kolk__key_lru_add(struct kolk_key *key)
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__HELD(&engine->accounting);
-	/* A thread that raises refs from 0 then takes this lock and removes it: so what is 0 here is
-	 * removed in time, and what is not must not come in. */
+	/* A thread that raises refs from 0 takes this lock afterwards and removes the key. So if
+	 * refs is 0 here, the key will be removed in time; if it is not, the key must not be
+	 * added. */
 	if (key->in_lru || kolk__load_relaxed(&key->refs) != 0)
 		return;
 	key->in_lru = true;
@@ -195,9 +196,8 @@ void kolk__key_recycle(struct kolk_key *key)
 
 	KOLK__HELD(&kolk__own(&key->pool)->lock);
 	kolk__walks_pass(kolk__own(&key->pool), key);
-	/* A thread that still wants to dial for it (permits_freed) finds that it refuses, and one
-	 * that would take an idle connection (a reclaim, an eviction, a late release) finds
-	 * none. */
+	/* A thread that may still dial for it (permits_freed) finds that it refuses, and one that
+	 * would take an idle connection (a reclaim, an eviction, a late release) finds none. */
 	kolk__take_lock(engine, &key->lock);
 	kolk__store_release(&key->refuse_err, KOLK_E_DRAINING);
 	kolk__store_relaxed(&key->id, 0);
@@ -234,7 +234,8 @@ static bool is_identified(const struct kolk__hash_node *node, const void *what)
 	return key->identity_size == id->size && memcmp(key->identity, id->bytes, id->size) == 0;
 }
 
-/* Three cache lines, each found in the one before: the bucket, the key's first, its identity. */
+/* Reads three cache lines, each found through the one before: the bucket, the key's first, its
+ * identity. */
 struct kolk_key *kolk__key_find(struct kolk_pool *pool, const struct kolk__identity *id)
 {
 	struct kolk__hash_node *node;

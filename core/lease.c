@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lease.c - questions about a lease, and settings of one. They are answered only to its holder: the
- * lease word is compared before and after.
+ * lease.c - what a holder asks and sets of its lease. Only the holder is answered: the lease word
+ * is compared before and after.
  */
 #include "core/options.h"
 #include "core/pool.h"
@@ -102,7 +102,7 @@ static void info_fill(const struct kolk__conn *conn, uint64_t lease_word,
 	(void)kolk__sized_write(info, &filled);
 }
 
-/* Its operations run on a loop of this thread: the link stays until we step it. */
+/* Its operations run on a loop of this thread: the link is not freed until this thread steps it. */
 static bool is_inside(const struct kolk__conn *conn, uint64_t lease_word)
 {
 	struct kolk_loop *user = kolk__user(conn);

@@ -3,10 +3,10 @@
  * maintain.c - maintenance: fires alarms when they are due, keeps the coarse clock while it is
  * used, and evicts for keys that wait for a permit.
  *
- * The clock. A hit stamps the connection with the engine's coarse clock, one load. While
- * there is load, maintenance stores the time every TICK; now and then it withholds it for
- * one tick, and when no hit missed it meanwhile (page.misses), it stops ticking. Without a
- * kept clock every hit reads the real one: 20 ns more, and nothing wakes up for nothing.
+ * The clock. A hit stamps the connection with the engine's coarse clock, one load. Under load,
+ * maintenance stores the time every TICK_NS. Now and then it withholds the clock for one tick; if
+ * no hit missed it meanwhile (page.misses), it stops ticking. While the coarse clock is off, every
+ * hit reads the real one, which costs 20 ns more, and maintenance does not wake up in vain.
  */
 #include "core/maintain.h"
 #include "core/base/container.h"
@@ -22,7 +22,8 @@
 #include "core/permits.h"
 
 #define TICK_NS (4 * KOLK_MS_NS)
-#define QUIET_NS (250 * KOLK_MS_NS)  /* without a clock: how often to see whether to keep one */
+#define QUIET_NS (250 * KOLK_MS_NS)  /* while the clock is off: how often to check whether to keep
+                                      * it */
 #define QUEUED_NS (2 * KOLK_MS_NS)   /* while a key waits for a permit */
 enum { TICKS_PER_PAUSE = 250, MISSES_WORTH_A_CLOCK = 16 };
 
@@ -40,8 +41,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 enum { SLICE = 64 }; /* positions looked at while the key is locked */
 
-/* Surplus: above idle_min, or of an unreferenced key. Idle, PINGING and TAKEN ones count, from the
- * first position on until there are enough; in slices, so a moment's truth. */
+/* Return whether more connections are idle than the key keeps: idle_min, or none if it need not be
+ * kept warm. Counts IDLE, PINGING and TAKEN connections, from the first position on until there are
+ * enough. In slices, so connections may have changed since they were counted. */
 static bool is_surplus(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
@@ -66,7 +68,7 @@ static void found_set(struct kolk__conn *conn, enum kolk__found found, uint64_t 
 	kolk__store_relaxed(&conn->found, (uint8_t)found);
 }
 
-/* When it goes as surplus; 0 = it was not told. */
+/* When it is evicted as surplus; 0 = no time is set. */
 static uint64_t surplus_at(const struct kolk__conn *conn)
 {
 	return kolk__load_relaxed(&conn->found) == KOLK__FOUND_SURPLUS ?
@@ -79,9 +81,9 @@ static bool was_reported(const struct kolk__conn *conn, uint64_t lease_word)
 	       kolk__load_relaxed(&conn->found_detail) == lease_word;
 }
 
-/* Surplus of a burst is evicted one by one, within a quarter of the idle time-out: each connection
- * is told its time when its alarm first fires, and the alarm fires again then (idle_due). Under no
- * lock. */
+/* The surplus of a burst is evicted one by one, within a quarter of the idle time-out: each
+ * connection gets its time when its alarm first fires, and the alarm fires again then (idle_due).
+ * No lock held. */
 static bool surplus_may_go(struct kolk__conn *conn, struct kolk_key *key, uint64_t now_ns)
 {
 	struct kolk_engine *engine = key->engine;
@@ -90,7 +92,7 @@ static bool surplus_may_go(struct kolk__conn *conn, struct kolk_key *key, uint64
 	uint32_t open;
 
 	KOLK__NO_LOCK();
-	/* Told since it is idle? Never before it was idle for so long. */
+	/* A time set since it became idle is never before the end of its idle time-out. */
 	if (at_ns < later(kolk__load_relaxed(&conn->idle_since_ns), idle_ns)) {
 		kolk__take_lock(engine, &key->lock);
 		open = kolk__own(&key->open);
@@ -102,7 +104,7 @@ static bool surplus_may_go(struct kolk__conn *conn, struct kolk_key *key, uint64
 	return now_ns >= at_ns;
 }
 
-/* When the alarm of an idle connection fires next, if it is not used until then. */
+/* When the alarm of an idle connection fires next, if it is not used before. */
 static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *pool,
 			 uint64_t now_ns)
 {
@@ -124,8 +126,8 @@ static uint64_t idle_due(const struct kolk__conn *conn, const struct kolk_pool *
 		       later(alive_ns, kolk__setting(pool, ping_interval_ns)));
 }
 
-/* What ends before its peer would end it is replaced, unless that makes a storm: a floor that is
- * not kept for KOLK__PROBATION_NS is not refilled before the next caller. */
+/* Evict a connection before its peer ends it. idle_min is then refilled, except where that would
+ * not end: if the peer's time-out is below KOLK__PROBATION_NS, not before the next caller. */
 static void evict_early(struct kolk__conn *conn, struct kolk_key *key, uint64_t idle_ns)
 {
 	struct kolk_engine *engine = key->engine;

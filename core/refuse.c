@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * refuse.c - callers that get no connection, counted by why: in their key, tenant and pool.
+ * refuse.c - count callers that get no connection, by reason: in their key, tenant and pool.
  */
 #include "core/refuse.h"
 
@@ -50,7 +50,7 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 	return why;
 }
 
-/* Made at the first refusal, as a key's counters: most tenants never see one. */
+/* Allocated at the first refusal, like a key's counters: most tenants never have one. */
 static kolk__atomic_u64 *counts_of(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
 	static kolk__atomic_u64 lost[KOLK_REFUSALS]; /* memory is out */
@@ -128,8 +128,8 @@ static void log_one(struct kolk_pool *pool, const char *name, enum kolk_refusal 
 			  kolk_refusal_text(why));
 }
 
-/* The pool may have been closed since the alarm was armed, and its memory be another's: counts go
- * on there, so none is lost, under the newer name. */
+/* Since the alarm was armed the pool may have been closed, and its memory be another pool's: the
+ * counts go on there, so none is lost, but they are logged under the newer name. */
 void kolk__refusals_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 {
 	struct kolk_pool *pool = kolk__container_of(alarm, struct kolk_pool, refused_alarm);

@@ -38,12 +38,12 @@ KOLK_HOT_ENTRY enum kolk_err kolk_release(struct kolk_lease *lease)
 			  now_ns >= kolk__load_relaxed(&conn->retire_at_ns)))
 		return release_slow(lease, KOLK_REASON_NONE);
 	key = kolk__load_relaxed(&conn->key);
-	/* Before we know that the lease is good: a stale one makes the connection seem a little
-	 * fresher than it is, and a load of the word first would cost 0.9 of 6 ns. */
+	/* Stored before the lease is known to be valid: a stale one makes the connection seem a
+	 * little fresher than it is, but loading the word first would cost 0.9 of 6 ns. */
 	kolk__store_relaxed(&conn->idle_since_ns, now_ns);
 	if (KOLK_UNLIKELY(!kolk__conn_release(conn, &word))) /* STATE.R1, SC1, SC2 */
 		return release_by_token(lease, word);
-	/* From here on the connection is no longer ours; key is type-stable. */
+	/* From here on another thread may have the connection; key is type-stable. */
 	kolk__cached_conn_return(key, conn, lease_word);
 	if (KOLK_UNLIKELY(kolk__load_sc(&key->gate) != KOLK__GATE_OPEN ||
 			  kolk__load_sc(&conn->retire_reason) != 0))
@@ -51,7 +51,7 @@ KOLK_HOT_ENTRY enum kolk_err kolk_release(struct kolk_lease *lease)
 	return KOLK_OK;
 }
 
-/* It was acquired by its token, or that was taken meanwhile: the token is put back first. */
+/* It was acquired by its token, or the token was taken meanwhile: put the token back first. */
 static enum kolk_err release_by_token(struct kolk_lease *lease, uint64_t word)
 {
 	struct kolk__conn *conn = lease->connection;
@@ -88,9 +88,9 @@ enum kolk_err kolk__lease_stale(const struct kolk_lease *lease)
 
 /* ---- after the connection is idle */
 
-/* Did the peer close it while it was leased, is there a waiter? Both may be stale loads of a
- * recycled connection or key: the first is decided by a compare-and-swap on the very word that we
- * made idle, the second under the lock. */
+/* The connection is idle: did the peer close it while it was leased, and is there a waiter?
+ * Connection or key may be recycled by now. So the first is decided by a compare-and-swap from the
+ * word that this release wrote, the second under the lock. */
 static enum kolk_err after_idle(struct kolk_key *key, struct kolk__conn *conn, uint64_t word)
 {
 	struct kolk_engine *engine = key->engine;
@@ -113,7 +113,8 @@ static enum kolk_err after_idle(struct kolk_key *key, struct kolk__conn *conn, u
 	return KOLK_OK;
 }
 
-/* It becomes idle, and its peer does not know of it yet. Once only: then it is not silent. */
+/* It becomes idle before its peer knows of it: acknowledge it. Once only: it is not SILENT
+ * afterwards. */
 static KOLK_COLD void acknowledge(struct kolk__conn *conn)
 {
 	uint8_t flags = kolk__own(&conn->release_flags);
@@ -144,8 +145,8 @@ void kolk__make_idle(struct kolk__conn *conn)
 
 /* ---- the slow path: prove it clean, or close it */
 
-/* The reason why a held connection must not be leased again; NONE = it is fine, or will be after
- * its reset. */
+/* Return why a held connection must not be leased again; NONE = it may, if *needs_reset after its
+ * reset. */
 static enum kolk_reason unfit_reason(struct kolk__conn *conn, uint64_t now_ns, bool *needs_reset)
 {
 	const struct kolk_pool *pool = kolk__pool_of(conn);
@@ -168,8 +169,8 @@ static enum kolk_reason unfit_reason(struct kolk__conn *conn, uint64_t now_ns, b
 	return KOLK_REASON_NONE;
 }
 
-/* The time of a lease that was clocked at both ends. A key's histogram allocates as it grows:
- * it gets only leases that did I/O. */
+/* Record the time of a lease that was timed at both ends. A key's histogram allocates as it grows,
+ * so it gets only leases that did I/O. */
 static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -187,7 +188,8 @@ static void record_lease(struct kolk__conn *conn, uint64_t now_ns)
 			    kolk__ewma(kolk__load_relaxed(&key->lease_ewma_us), ns));
 }
 
-/* It is about to be idle again, and is still ours. began_ns: when it was released. */
+/* Record how long a release took, just before the connection becomes idle. began_ns: when it was
+ * released. */
 static void record_release(struct kolk__conn *conn, uint64_t began_ns)
 {
 	struct kolk_pool *pool = kolk__pool_of(conn);
@@ -200,7 +202,7 @@ static void record_release(struct kolk__conn *conn, uint64_t began_ns)
 		kolk__summary_record(&pool->hists.release, now_ns - began_ns);
 }
 
-/* A moving average over some eight: did it return, or was it closed? */
+/* Update the moving average, over about eight leases, of whether they returned or closed. */
 static void record_return(struct kolk_key *key, bool returned)
 {
 	uint8_t ewma = kolk__load_relaxed(&key->reuse_ewma);
@@ -243,7 +245,8 @@ void kolk__on_reset_done(void *connection, enum kolk_reason reason)
 	kolk__retire_checked(conn, reason);
 }
 
-/* Of the flags, those that outlive the lease. What it has sent was the acknowledgement. */
+/* Return the flags that outlive the lease. A connection that has sent something is not SILENT any
+ * more: its first bytes carried the acknowledgement. */
 static uint8_t flags_to_keep(const struct kolk__conn *conn, uint8_t flags)
 {
 	if (!(flags & KOLK__SILENT) ||
@@ -293,8 +296,8 @@ void kolk__lease_end(struct kolk__conn *conn, enum kolk_reason reason, uint64_t 
 	kolk__make_idle(conn);
 }
 
-/* Anything but the plain case: make the lease BUSY first, so that a second
- * release of it at the same moment finds it stale. */
+/* All but the plain case: make the lease BUSY first, so a second release of it at the same time
+ * finds it stale. */
 static enum kolk_err release_slow(struct kolk_lease *lease, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = lease->connection;
@@ -311,8 +314,9 @@ static enum kolk_err release_slow(struct kolk_lease *lease, enum kolk_reason rea
 	return KOLK_OK;
 }
 
-/* Stale, or with operations in flight: those of the calling loop are cancelled and the
- * connection closes when the last has ended; those of another thread are its business. */
+/* The lease is stale, or has operations in flight. Operations of the calling loop are cancelled,
+ * and the connection closes when the last has ended; for those of another thread the release
+ * fails. */
 static enum kolk_err release_stale(struct kolk_lease *lease, enum kolk_reason reason)
 {
 	struct kolk__conn *conn = lease->connection;

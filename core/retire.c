@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * retire.c - the end of a connection, in two steps, and each is counted.
+ * retire.c - the end of a connection, in two steps.
  *
  * 1. retire: its holder makes it CLOSING; it still counts as open.
  * 2. closed: its socket is closed; only now its permits are returned.

@@ -4,16 +4,16 @@
  *
  * Rotation (EPOCH). Engine, tenant, pool and key each count their rotations (only ever up). A
  * dial is stamped with the sum of the four when it begins; a connection whose stamp is not the
- * sum of today is stale. The hot path does not add up: a rotation first raises the epoch, then
- * walks the keys that it is about (in slices, walk.h), and under each key's lock closes what is
- * idle and marks what is held (retire_reason, which a take and a release load, SC2). A dial that
- * is in flight meets the comparison when it becomes ready (dialled.c): before its key's turn it saw
- * the new epoch or was walked; once that has begun, the lock shows it the new epoch. So a dial that
- * begins during the turn (the walk gives the lock back in between) is fresh, whether its position
- * is still to come or not: what has today's stamp is passed over. A key that is opened
- * while the walk is underway is not walked: pool.lock shows it the new epoch, and all its dials are
- * stamped with it. So when a rotation has returned, no acquire gets a connection that was dialled
- * before it began.
+ * current sum is stale. The hot path does not add them up: a rotation first raises the epoch, then
+ * walks the keys that it applies to (in slices, walk.h), and under each key's lock closes idle
+ * connections and marks held ones (retire_reason, which a take and a release load, SC2). A dial in
+ * flight compares its stamp when it becomes ready (dialled.c): if that is before its key's turn, it
+ * sees the new epoch or is walked; once the turn has begun, the lock shows it the new epoch. A dial
+ * that begins during the turn (the walk releases the lock in between) is fresh, whether its
+ * position is still to come or not: connections with the current stamp are skipped. A key that is
+ * opened while the walk is under way is not walked: pool.lock shows it the new epoch, and all its
+ * dials are stamped with it. So when a rotation has returned, no acquire gets a connection that was
+ * dialled before it began.
  */
 #include <string.h>
 
