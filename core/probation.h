@@ -26,8 +26,8 @@ static inline uint64_t kolk__probation_until(const struct kolk__conn *conn)
 /* Return whether a connection that ends now for this reason makes its dial a failed one. [home
  * loop] */
 bool kolk__closed_early(const struct kolk__conn *conn, enum kolk_reason reason, uint64_t now_ns);
-/* Its socket is closed: count its dial as failed or good, if its end says which. [home loop], no lock
- * held. */
+/* Its socket is closed: count its dial as failed or good, if its end says which. [home loop], no
+ * lock held. */
 void kolk__probation_ended(struct kolk__conn *conn, uint64_t now_ns);
 /* An unproven connection served a lease, to its end or (kolk_lease_served) so far. The holder's, no
  * lock held. */

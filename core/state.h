@@ -3,13 +3,14 @@
  * state.h - the state word of a connection: what its values mean, and which may follow which.
  *
  * The state word is <generation><NO_TOKEN><state>. The generation grows with each lease, so a lease
- * (which holds the word it was taken with, the lease word) is valid exactly as long as the word is
- * unchanged, and a compare-and-swap on it never mistakes a later lease for its own. It also counts
- * the leases. It grows once more when the connection leaves its key's table, so no word is ever
- * seen twice by two keys.
+ * (which holds the word that it was taken with, the lease word) is valid exactly as long as the
+ * word is unchanged, and a compare-and-swap on it never mistakes a later lease for its own. The
+ * generation also counts the leases. It grows once more when the connection leaves its key's table,
+ * so two keys never see the same word.
  *
- * NO_TOKEN: the token of its position is not in the idle list (idle_list.h): who makes it idle puts
- * it there first, so nothing that is idle has this bit. Lease words are without it.
+ * NO_TOKEN: the token of its position is not in the idle list (idle_list.h). The thread that makes
+ * it idle puts the token there first, so no idle connection has this bit. Lease words are without
+ * it.
  *
  *   state      what it means, and its holder           which thread may change the word
  *   FREE       in the engine's list of free ones       the one that takes it from that list
@@ -62,13 +63,13 @@ static inline uint64_t kolk__generation_of(uint64_t word)
 	return word / KOLK__GENERATION;
 }
 
-/* A caller has it. */
+/* A caller's lease has it. */
 static inline bool kolk__is_leased(enum kolk__state state)
 {
 	return state == KOLK__LEASED || state == KOLK__BUSY;
 }
 
-/* It was ready and is not closing: it may be idle again. */
+/* It has been ready and is not closing, so it may become idle again. */
 static inline bool kolk__is_ready(enum kolk__state state)
 {
 	return state != KOLK__FREE && state != KOLK__DIALING && state != KOLK__CLOSING;
@@ -88,7 +89,8 @@ enum {
 	KOLK__IS_DIALLED = (1 << KOLK__STATES) - 1 - KOLK__IS_FREE - KOLK__IS_DIALING
 };
 
-/* What a holder may make of what it holds. Out of IDLE and LEASED nothing: kolk__conn_try_set. */
+/* The changes that a holder may make. None out of IDLE and LEASED: for those see
+ * kolk__conn_try_set. */
 static inline bool kolk__may_become(enum kolk__state from, enum kolk__state to)
 {
 	static const uint16_t changes[KOLK__STATES] = {
