@@ -53,18 +53,28 @@ bool kolk__operation_end(struct kolk__conn *conn)
 	return false;
 }
 
-enum kolk_err kolk_send_all(const struct kolk_lease *lease, const void *data, size_t size,
-			    uint64_t deadline_ns)
+/* ---- blocking: on a plain thread */
+
+static enum kolk_err begin_blocking(const struct kolk_lease *lease)
 {
-	struct kolk__conn *conn = lease->connection;
 	enum kolk_err err;
 
 	if (kolk_loop_current() != NULL)
 		return KOLK_E_THREAD;
 	err = kolk__operation_begin(lease, NULL);
+	if (err == KOLK_OK)
+		kolk__release_flags_set(lease->connection, KOLK__DID_IO);
+	return err;
+}
+
+enum kolk_err kolk_send_all(const struct kolk_lease *lease, const void *data, size_t size,
+			    uint64_t deadline_ns)
+{
+	struct kolk__conn *conn = lease->connection;
+	enum kolk_err err = begin_blocking(lease);
+
 	if (err != KOLK_OK)
 		return err;
-	kolk__release_flags_set(conn, KOLK__DID_IO);
 	err = kolk__link_send(conn->link, data, size, deadline_ns);
 	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
@@ -73,15 +83,11 @@ enum kolk_err kolk_recv(const struct kolk_lease *lease, void *buffer, size_t cap
 			uint64_t deadline_ns, size_t *received)
 {
 	struct kolk__conn *conn = lease->connection;
-	enum kolk_err err;
+	enum kolk_err err = begin_blocking(lease);
 
 	*received = 0;
-	if (kolk_loop_current() != NULL)
-		return KOLK_E_THREAD;
-	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__release_flags_set(conn, KOLK__DID_IO);
 	err = kolk__link_recv(conn->link, (struct kolk__space){ buffer, capacity }, deadline_ns,
 			      received);
 	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
@@ -91,15 +97,11 @@ enum kolk_err kolk_send_recv(const struct kolk_lease *lease, struct kolk_transfe
 			     uint64_t deadline_ns)
 {
 	struct kolk__conn *conn = lease->connection;
-	enum kolk_err err;
+	enum kolk_err err = begin_blocking(lease);
 
 	transfer->received = 0;
-	if (kolk_loop_current() != NULL)
-		return KOLK_E_THREAD;
-	err = kolk__operation_begin(lease, NULL);
 	if (err != KOLK_OK)
 		return err;
-	kolk__release_flags_set(conn, KOLK__DID_IO);
 	err = kolk__link_send_recv(conn->link, transfer, deadline_ns);
 	return kolk__operation_end(conn) ? err : KOLK_E_REVOKED;
 }
