@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * input.h - bytes that arrived on a link and were not read yet, and how they arrive.
+ * input.h - how bytes arrive on a link, and those that were not read yet.
  *
  * A connection that callers of its home loop use streams: one operation stays armed from the first
  * receive to the close, and delivers every byte, the end of the stream, and errors. So a request
@@ -45,18 +45,19 @@ static inline size_t kolk__input_size(const struct kolk__link *link)
 /* Space for a receive, NULL = no memory; and what was received into it. [holder, no stream] */
 uint8_t *kolk__input_reserve(struct kolk__link *link, size_t *size);
 void kolk__input_received(struct kolk__link *link, size_t size);
-/* Keep a copy of bytes that a stream brought. False = no memory. [home] */
+/* Keep a copy of bytes that a stream delivered. False = no memory. [home] */
 bool kolk__input_add(struct kolk__link *link, const uint8_t *bytes, size_t size);
-/* Read at most so many bytes; returns the count. [holder; home while it streams] */
+/* Read at most size bytes; returns how many. [holder; home while it streams] */
 size_t kolk__input_take(struct kolk__link *link, void *bytes, size_t size);
 
 /* Free its memory, and drop the bytes in it. [holder; home while it streams] */
 void kolk__input_free(struct kolk__link *link);
 
-/* Begin to watch, one way or the other, as the pool's connections are used. [home] */
+/* Begin a stream or a watch for hang-up, depending on how the pool's connections are used.
+ * [home] */
 void kolk__input_watch(struct kolk__link *link);
-/* A receive of a caller on the home loop found nothing in link.in. True: io waits for the
- * stream. False: receive it yourself. [home] */
+/* A caller's receive on the home loop found nothing in link.in. True = io waits for the stream.
+ * False = the caller must receive by itself. [home] */
 bool kolk__input_wait(struct kolk__link *link, struct kolk__io *io);
 /* A STREAM ended with -EOPNOTSUPP: this ring cannot. [the loop's thread] */
 void kolk__input_no_streams(struct kolk__io_loop *loop);
@@ -78,7 +79,7 @@ void kolk__io_over(struct kolk__io *io); /* its callback is run next */
 void kolk__io_handed_off(struct kolk__link *link); /* operations that waited for that continue */
 
 /* io.c */
-/* What a receive that ends so means to the link; returns err. */
+/* Note in the link that a receive ended with err; returns err. */
 enum kolk_err kolk__recv_end(struct kolk__link *link, enum kolk_err err);
 
 #endif

@@ -14,9 +14,9 @@
  * link that returns from a lease and is not clean, or whose peer sent unsolicited bytes while it
  * was idle, is RESETTING for a while.
  *
- * At most one send, one receive, one watch (or stream, input.h) and one job are in flight
- * for a link; it is freed when the last of them has completed. The send and the receive of a caller
- * lie in its struct kolk_io, those of the transport in struct kolk__progress.
+ * A link has at most one send, one receive, one watch (or stream, input.h) and one job in flight;
+ * it is freed when the last of them has completed. A caller's send and receive are in its struct
+ * kolk_io, the transport's own in struct kolk__progress.
  */
 #ifndef KOLK_LINK_H
 #define KOLK_LINK_H
@@ -29,7 +29,7 @@
 
 /* For assertions: this is the thread of its home loop. */
 #define KOLK__HOME(link) KOLK__ON_LOOP((link)->loop)
-/* The same, if the caller says that it is at home. */
+/* The same, but only if the caller claims to be on the home loop. */
 #define KOLK__AT_HOME(link, at_home) KOLK__ASSERT(!(at_home) || kolk__io_loop_is_mine((link)->loop))
 
 struct kolk__child;
@@ -69,8 +69,8 @@ enum {
 #define KOLK__PHASE(link, phases) KOLK__ASSERT((phases) >> (link)->phase & 1)
 
 /*
- * A dial, a ping or a reset, while it lasts. Idle and leased connections have none; but that of a
- * dial stays until its attempts at other addresses have ended. All [home].
+ * The state of a dial, ping or reset, while it lasts. Idle and leased connections have none, except
+ * that a dial's stays until its attempts at other addresses have ended. All [home].
  */
 struct kolk__progress {
 	struct kolk__link *link;
@@ -96,7 +96,7 @@ struct kolk__output {
 	struct kolk__buffer out, pending;
 };
 
-/* What an idle connection needs, in 256 bytes. The driver's session lies behind it. */
+/* What an idle connection needs, in 256 bytes. The driver's session follows it in memory. */
 struct kolk__link {
 	struct kolk__io_loop *loop;       /* home */
 	struct kolk__upstream *upstream;
@@ -115,7 +115,7 @@ struct kolk__link {
 	struct kolk__tls *tls;            /* NULL = plain */
 	struct kolk__child *child;        /* the owner of fd (stdin and stdout); NULL = a socket */
 	union {
-		struct { /* a caller's asynchronous operations; until their callbacks are run */
+		struct { /* a caller's asynchronous operations, until their callbacks have run */
 			struct kolk__io *sending, *receiving;
 		};
 		struct { /* of a resource, which has no such operations */
@@ -131,15 +131,17 @@ struct kolk__link {
 	uint8_t phase;                    /* enum kolk__link_phase */
 	kolk__atomic_u8 task_posted;      /* input.h */
 	bool wants_stream, paused, handing_off, ended, bulk;
-	bool read_waits;     /* home's: receiving waits for the stream */
-	bool read_ready;     /* home's: it has bytes, its callback is due in this step */
+	bool read_waits;     /* home loop's: `receiving` waits for the stream */
+	bool read_ready;     /* home loop's: `receiving` has bytes, and its callback runs in this
+	                      * step */
 	bool driver_begun;   /* the driver was called: close must be, too */
 	kolk__atomic_bool used; /* I/O since it was last proved clean; STREAM.SC in input.h */
 	bool written; /* something was handed to the kernel during this lease */
-	bool awaits_reply;   /* bytes were sent by a thread, and it has not listened since */
+	bool awaits_reply;   /* a plain thread has sent bytes and received nothing since */
 	bool failed;  /* an operation did not end well: must be closed */
-	bool send_waits; /* for the hand-off, to be admitted; a receive waits, too, then */
-	bool refused; /* by begin_use, or kolk__link_unsolicited: nothing more is read */
+	bool send_waits; /* `sending` waits for the hand-off, to be admitted; a receive then waits,
+	                  * too */
+	bool refused; /* by kolk__link_begin_use or kolk__link_unsolicited: read nothing more */
 	bool retired;
 	/* W: the holder. R: home loop. A receive of its own is in flight, a caller's or not. */
 	kolk__atomic_bool receives;
@@ -162,23 +164,23 @@ bool kolk__progress_begin(struct kolk__link *link);
 void kolk__progress_end(struct kolk__link *link);
 void kolk__progress_drop(struct kolk__io_loop *loop); /* what it keeps */
 
-/* output.c: what is to be sent. Add bytes; what is next, NULL = nothing; so much of that was sent;
- * all that is left; free it. [holder] */
+/* output.c: bytes to be sent. Add some; get the next, NULL = none; count some of these as sent; get
+ * the size of all that is left; free them. [holder] */
 enum kolk_err kolk__output_add(struct kolk__link *link, const void *bytes, size_t size);
 const uint8_t *kolk__output_next(struct kolk__link *link, size_t *size);
 void kolk__output_sent(struct kolk__link *link, size_t size);
 size_t kolk__output_size(const struct kolk__link *link);
-/* Send what the socket takes at once; true = that was all. No send is in flight. */
+/* Send what the socket takes at once; true = nothing is left. No send is in flight. */
 bool kolk__output_flush(struct kolk__link *link);
 void kolk__output_free(struct kolk__link *link);
 
 /* link.c */
-/* With what a dial needs: in progress. NULL = no memory. */
+/* Make a link with a progress, for a dial. NULL = no memory. */
 struct kolk__link *kolk__link_make(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 				   void *connection);
-/* A peer dialled: it has this socket, and is HANDSHAKING until kolk__link_accepted. Its stream
- * (stream.h) takes the place of a driver's session, and nothing of core knows it. NULL = no memory,
- * and the socket is the caller's. */
+/* Make a link of an accepted socket, HANDSHAKING until kolk__link_accepted. Its stream (stream.h)
+ * takes the place of a driver's session, and core does not know the link. NULL = no memory, and the
+ * socket is still the caller's. */
 struct kolk__link *kolk__link_accept(struct kolk__io_loop *loop, struct kolk__upstream *upstream,
 				     int fd);
 void kolk__link_accepted(struct kolk__link *link);
@@ -199,14 +201,14 @@ void kolk__link_become_ready(struct kolk__link *link);
  * [home, holder] */
 enum kolk_err kolk__link_check_input(struct kolk__link *link, bool at_home);
 enum kolk_err kolk__link_take_unsolicited(struct kolk__link *link, bool at_home);
-/* Why a connection is closed on which that was found. */
+/* Return why a connection on which this error was found is closed. */
 enum kolk_reason kolk__link_reason(enum kolk_err err);
-/* Pass unsolicited bytes to the driver: everything that is there; or these bytes, which came after
- * the first send of a lease in a record that had begun before it (E_CLOSED: the rest of it is not
- * read). */
+/* Pass unsolicited bytes to the driver. feed_unsolicited: all that have arrived. unsolicited: these
+ * bytes, which came after the first send of a lease, in a TLS record that began before it
+ * (E_CLOSED: the rest of the record is not read). */
 enum kolk_err kolk__link_feed_unsolicited(struct kolk__link *link);
 enum kolk_err kolk__link_unsolicited(struct kolk__link *link, const void *bytes, size_t size);
-/* An idle connection keeps no buffer; but TLS, those for what it sends. */
+/* Free what is empty: the buffer for input; those for output, unless TLS needs them. */
 void kolk__link_trim(struct kolk__link *link);
 void kolk__link_trim_output(struct kolk__link *link);
 /* It has left the idle state for a ping or a reset. */

@@ -34,14 +34,14 @@ struct kolk__io_loop {
 	struct kolk__heap timers;
 	uint64_t timers_ran_ns;            /* timers due until then have fired */
 	struct kolk__io *done, **done_end; /* operations whose callback is due */
-	struct kolk__link *links;          /* all that are at home here */
+	struct kolk__link *links;          /* all whose home this loop is */
 	struct kolk__mailbox mailbox;          /* tasks posted by other loops and threads */
-	bool no_streams;                   /* this ring cannot */
+	bool no_streams;                   /* the ring does not support STREAM */
 	struct kolk__buffer spare[KOLK__SPARES]; /* large and empty: input.c */
 	uint32_t spares;
 	struct kolk__progress *spare_progress; /* progress.c */
 	uint32_t spare_progress_count;
-	kolk__atomic_u64 unread;           /* relaxed: bytes in link.in of its links */
+	kolk__atomic_u64 unread;           /* relaxed: bytes in link.in of all its links */
 	struct kolk__job *jobs;            /* all that are in flight */
 	/* W: threads inside a completion (resource_async.c). R: the closer, which waits for zero. */
 	kolk__atomic_u32 completing;
@@ -51,7 +51,7 @@ struct kolk__io_loop {
 #endif
 };
 
-/* For assertions: is this the thread that steps it, or may it become that? */
+/* For assertions: return whether this is the thread that steps it, or may become that thread. */
 bool kolk__io_loop_is_mine(const struct kolk__io_loop *loop);
 #define KOLK__ON_LOOP(loop) KOLK__ASSERT(kolk__io_loop_is_mine(loop))
 
@@ -117,10 +117,10 @@ static inline void kolk__op_work(struct kolk_op *op, enum kolk_op_kind kind, kol
 	kolk__op_transfer(op, kind, -1, (struct kolk__space){ data, 0 });
 }
 
-/* done will run in a step of this loop, and finds owner in the operation. */
+/* Submit an operation: done runs in a step of this loop, and finds owner in op->owner. */
 void kolk__submit(struct kolk__io_loop *loop, struct kolk_op *op, kolk__op_fn *done, void *owner);
 void kolk__cancel(struct kolk__io_loop *loop, struct kolk_op *op);
-/* A caller's operation is over: its callback is due in this step or the next. */
+/* A caller's operation has ended: its callback runs in this step or the next. */
 void kolk__io_finish(struct kolk__io *io, enum kolk_err err);
 
 /* Run the task on that loop's thread. Any thread. */
