@@ -76,8 +76,8 @@ struct kolk_key {
 	bool keep_sequence : 1; /* it has left a permit queue, and keeps its sequence in the next
 	                         * one */
 	bool awaited : 1;          /* threads may sleep on `changes` */
-	/* W: the thread that ends a lease (relaxed: an estimate). Means: the recent share of leases
-	 * whose connection was not closed at the end, of those that did I/O or ended in a close;
+	/* W: the thread that ends a lease (relaxed: an estimate). Means: of leases that did I/O or
+	 * ended in a close, the share that returned their connection, a moving average;
 	 * 255 = all. */
 	kolk__atomic_u8 reuse_ewma;
 	/* its last failed dial was an early close (relaxed reader: ready) */
