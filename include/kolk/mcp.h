@@ -235,8 +235,9 @@ struct kolk_mcp_result {
 	uint32_t size;               /* sizeof; set by KOLK_INIT for kolk_mcp_call */
 	/* KOLK_OK = there is a result, or a notification was accepted. E_SERVER: the server answered
 	 * with an error (`error`), or with another HTTP status. E_AUTH: 401 or 403. E_CLOSED with
-	 * lost. E_LIMIT: message_bytes_max. E_PROTOCOL: no MCP. E_TIMEOUT, E_CANCELLED, E_MEMORY,
-	 * and those of kolk_acquire and of kolk_http_handler.end. */
+	 * lost. E_LIMIT: message_bytes_max. E_PROTOCOL: no MCP. E_TIMEOUT, E_CANCELLED, E_MEMORY (a
+	 * child or a WebSocket did not get the call), and those of kolk_acquire and of
+	 * kolk_http_handler.end. */
 	enum kolk_err err;
 	const void *result;          /* JSON; NULL = none */
 	size_t result_size;

@@ -67,9 +67,12 @@ static void drop_lines(struct mcp_pipe *pipe)
 	pipe->last = end;
 }
 
-/* The child is lost, with all that is on it. */
+/* The child is lost, with all that is on it. It may have done what it was asked for: its calls do
+ * not end with E_MEMORY, which says that it did not get them. */
 void kolk__mcp_pipe_break(struct mcp_pipe *pipe, enum kolk_err err)
 {
+	enum kolk_err call_err = err != KOLK_E_MEMORY ? err : KOLK_E_CLOSED;
+
 	if (pipe->broken != KOLK_OK)
 		return;
 	pipe->broken = err;
@@ -83,9 +86,9 @@ void kolk__mcp_pipe_break(struct mcp_pipe *pipe, enum kolk_err err)
 			mcp_container_of(pipe->calls.next, struct kolk_mcp_call, link);
 
 		kolk__mcp_pipe_remove(call);
-		call->broken = err;
+		call->broken = call_err;
 		if (!call->on_wire) /* otherwise its post says whether it was processed */
-			kolk__mcp_call_broken(call, err);
+			kolk__mcp_call_broken(call, call_err);
 	}
 }
 
@@ -185,25 +188,46 @@ enum kolk_err kolk__mcp_pipe_send(struct mcp_pipe *pipe, char *message)
 	return KOLK_PENDING;
 }
 
-void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
+static enum kolk_err encode_call(struct mcp_pipe *pipe, const struct kolk_mcp_call *call)
 {
 	const struct mcp_modern *modern = call->as_modern;
-	enum kolk_err err = pipe->broken;
 
-	if (err == KOLK_OK && pipe->stream != NULL) {
+	if (call->listen)
+		return KOLK_OK;
+	return modern != NULL ? pipe->wire->encode(pipe, modern->body, modern->body_size) :
+				pipe->wire->encode(pipe, call->body, call->body_size);
+}
+
+/* The line is queued last: from then on it is sent, and E_MEMORY would be wrong. */
+static enum kolk_err queue_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
+{
+	enum kolk_err err;
+
+	if (pipe->broken != KOLK_OK)
+		return pipe->broken;
+	if (call->notification)
+		return encode_call(pipe, call);
+	if (!kolk__mcp_pipe_add(pipe, call))
+		return KOLK_E_MEMORY;
+	err = encode_call(pipe, call);
+	if (err == KOLK_OK)
+		call->on_wire = true;
+	else
+		kolk__mcp_pipe_remove(call);
+	return err;
+}
+
+void kolk__mcp_pipe_send_call(struct mcp_pipe *pipe, struct kolk_mcp_call *call)
+{
+	enum kolk_err err;
+
+	if (pipe->broken == KOLK_OK && pipe->stream != NULL) {
 		kolk__mcp_pipe_post(pipe, call);
 		return;
 	}
-	if (err == KOLK_OK && !call->listen)
-		err = modern != NULL ? pipe->wire->encode(pipe, modern->body, modern->body_size) :
-				       pipe->wire->encode(pipe, call->body, call->body_size);
-	if (err != KOLK_OK || call->notification) {
+	err = queue_call(pipe, call);
+	if (err != KOLK_OK || call->notification)
 		kolk__mcp_call_end_soon(call, err);
-	} else if (kolk__mcp_pipe_add(pipe, call)) {
-		call->on_wire = true;
-	} else {
-		kolk__mcp_call_end_soon(call, KOLK_E_MEMORY);
-	}
 	kolk__mcp_pipe_receive(pipe);
 	kolk__mcp_pipe_send_next(pipe);
 }
