@@ -38,6 +38,24 @@ static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64
 	       kolk__wait_ns(key) / 2 > deadline_ns - now_ns;
 }
 
+/* Nothing is there, nothing is dialled, and no dial begins before the deadline. */
+static bool backs_off_beyond(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
+{
+	KOLK__HELD(&key->lock);
+	return kolk__own(&key->open) == 0 && key->failures > 0 && key->failed != NULL &&
+	       now_ns < key->retry_at_ns && deadline_ns < key->retry_at_ns &&
+	       !kolk__setting(kolk__own(&key->pool), hopeless_waits);
+}
+
+/* Why: what the last dial ended with. Not "try again at once" (E_CLOSED): no dial would begin. */
+static enum kolk_err back_off_cause(const struct kolk_key *key)
+{
+	enum kolk_err err = key->failed->failure.err;
+
+	KOLK__HELD(&key->lock);
+	return kolk_err_class(err) != KOLK_CLASS_RETRY ? err : KOLK_E_DEADLINE;
+}
+
 /* Callers that would wait in vain. */
 static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waiter *waiter,
 			    uint64_t now_ns)
@@ -50,6 +68,8 @@ static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waite
 		return KOLK_E_AUTH; /* do not hammer the account */
 	if (nothing && kolk__health_refuses(kolk__own(&key->pool), now_ns))
 		return KOLK_E_CIRCUIT;
+	if (backs_off_beyond(key, waiter->deadline.due_ns, now_ns))
+		return back_off_cause(key);
 	return is_hopeless(key, waiter->deadline.due_ns, now_ns) ? KOLK_E_DEADLINE : KOLK_OK;
 }
 

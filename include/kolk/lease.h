@@ -65,7 +65,8 @@ KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_try_acquire(struct kolk_key *key,
  * acquire_timeout_ns from now; KOLK_FOREVER). Blocks the thread; not on a loop's thread. Errors:
  * E_TIMEOUT, E_QUEUE_FULL, E_DRAINING, E_ROTATED (another credential took its place), E_CIRCUIT
  * (the endpoint's circuit is open), E_DEADLINE (the deadline cannot be met), E_FORKED, E_THREAD,
- * and those of a dial that failed on behalf of this caller (kolk_key_failure has the details). */
+ * and those of a dial that failed on behalf of this caller, or, at once, of the last dial that
+ * failed, if none begins before the deadline (kolk_key_failure has the details). */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_acquire(struct kolk_key *key, uint64_t deadline_ns,
 						    struct kolk_lease *lease);
 

@@ -342,6 +342,64 @@ static void a_back_off_has_no_end_of_the_scale(void **state)
 	assert_true(kolk__back_off_ns(pool, UINT32_MAX) >= 1);
 }
 
+/* No dial begins before their deadline: they are told at once, and why. */
+static void a_back_off_is_not_waited_out_in_vain(void **state)
+{
+	static const struct {
+		enum kolk_err dial, caller;
+	} cases[] = {
+		{ KOLK_E_CONN_REFUSED, KOLK_E_CONN_REFUSED },
+		{ KOLK_E_TLS_VERIFY,   KOLK_E_TLS_VERIFY },
+		{ KOLK_E_RESET,        KOLK_E_DEADLINE }, /* "try again at once" would be wrong */
+	};
+	struct fixture *fix = *state;
+	struct caller caller;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct maker maker = { .err = cases[i].dial };
+		struct kolk_pool_options o = options_of(&maker);
+		struct kolk_pool *pool;
+		struct kolk_key *key;
+		uint64_t left_ns;
+
+		o.circuit_failures = KOLK_NONE;
+		o.retry_interval_ns = o.retry_max_ns = 2 * KOLK_S_NS;
+		pool = pool_of(fix, &o);
+		key = kolk_pool_key(pool);
+		assert_int_equal(acquire_result(fix, key), cases[i].dial);
+		left_ns = key->retry_at_ns - kolk__sim_now(fix->sim);
+		assert_int_equal(begin(fix, &caller, key, left_ns / 2), cases[i].caller);
+		assert_int_equal(stats_of(pool).rejected, 2);
+		/* One that may wait for the next dial does. */
+		assert_int_equal(begin(fix, &caller, key, left_ns + KOLK_S_NS), KOLK_PENDING);
+		maker.err = KOLK_OK;
+		fixture_run(fix, left_ns + KOLK_S_NS);
+		assert_int_equal(caller.err, KOLK_OK);
+		assert_int_equal(kolk_release(&caller.lease), KOLK_OK);
+		assert_int_equal(kolk_pool_close(pool, KOLK_FOREVER), KOLK_OK);
+	}
+}
+
+static void a_back_off_is_waited_out_when_told_to(void **state)
+{
+	struct fixture *fix = *state;
+	struct maker maker = { .err = KOLK_E_CONN_REFUSED };
+	struct kolk_pool_options o = options_of(&maker);
+	struct kolk_key *key;
+	struct caller caller;
+	uint64_t left_ns;
+
+	o.circuit_failures = KOLK_NONE;
+	o.retry_interval_ns = o.retry_max_ns = 2 * KOLK_S_NS;
+	o.hopeless_waits = 1;
+	key = kolk_pool_key(pool_of(fix, &o));
+	assert_int_equal(acquire_result(fix, key), KOLK_E_CONN_REFUSED);
+	left_ns = key->retry_at_ns - kolk__sim_now(fix->sim);
+	assert_int_equal(begin(fix, &caller, key, left_ns / 2), KOLK_PENDING);
+	fixture_run(fix, left_ns / 2 + KOLK_MS_NS);
+	assert_int_equal(caller.err, KOLK_E_TIMEOUT);
+}
+
 static const struct CMUnitTest tests[] = {
 	T(failures_in_a_row_open_the_circuit),
 	T(half_of_them_open_it_too),
@@ -355,6 +413,8 @@ static const struct CMUnitTest tests[] = {
 	T(a_driver_does_not_give_a_dial_up),
 	T(a_dial_that_was_given_up_tells_nothing),
 	T(a_back_off_has_no_end_of_the_scale),
+	T(a_back_off_is_not_waited_out_in_vain),
+	T(a_back_off_is_waited_out_when_told_to),
 };
 
 CMOCKA_TESTS(circuit, tests);
