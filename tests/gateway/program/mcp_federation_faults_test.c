@@ -29,7 +29,7 @@ static bool launch(struct place *place, const char *of_a, const char *of_b, cons
 	snprintf(routes, sizeof routes,
 		 "    - {match: {path: /mcp}, federation: [{pool: a}, {pool: b, timeout: 2s}]%s}\n", of_route);
 	return place_start(place, &(struct place_options){
-		.engine = "loops: 1", .pools = pools, .routes = routes });
+		.engine = "loops: 1", .pools = pools, .routes = routes, .admin = true });
 }
 
 static void open_both(struct place *place, struct mcp_options *a, struct mcp_options *b)
@@ -281,13 +281,10 @@ static void test_taken_back(void)
 
 /* ---- a client that goes, or cancels, while a session is being made again */
 
-enum { MAKING_MS = 3000 };
-
 /* `a` has forgotten its sessions. */
-static bool begin_slow(struct place *place, char fields[1024])
+static bool begin_lost(struct place *place, char fields[1024])
 {
-	struct mcp_options a = { .listen = "127.0.0.1:0", .versions = "2025-11-25",
-				 .init_delay = MAKING_MS };
+	struct mcp_options a = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
 	struct mcp_options b = { .listen = "127.0.0.1:0", .versions = "2025-11-25" };
 	char command[256];
 
@@ -305,11 +302,13 @@ static void test_cancelled(void)
 	uint64_t requests;
 	int fd;
 
-	MUST(begin_slow(&place, fields));
+	MUST(begin_lost(&place, fields));
 	requests = number(&place, MCP_N_requests);
+	mcp_fixture_hold(place.a, true);
 	fd = begin_request(&place, "POST /mcp", fields, CALL("\"s\"", "a_echo", ""));
 	CHECK(WITHIN_MS(10000, number(&place, MCP_N_requests) > requests)); /* initialize */
 	CHECK(post(&place, fields, CANCEL("\"s\"")) == 202);
+	mcp_fixture_hold(place.a, false);
 	CHECK(read_answer(fd) == 200 && count("\"id\":\"s\"") == 0);
 	CHECK(post(&place, fields, CALL("3", "a_echo", "")) == 200 && says("\"id\":3,\"result\""));
 	CHECK(number(&place, MCP_N_tool_calls) == 1);
@@ -323,7 +322,7 @@ static void test_gone(void)
 	uint64_t requests;
 	int fd;
 
-	MUST(begin_slow(&place, fields));
+	MUST(begin_lost(&place, fields));
 	fd = begin_request(&place, "GET /mcp", fields, ""); /* meets the loss */
 	CHECK(client_read(fd, "\r\n\r\n", text));
 	CHECK(WITHIN_MS(10000, number(&place, MCP_N_session_unknown) >= 1 &&
@@ -331,9 +330,13 @@ static void test_gone(void)
 	close(fd);
 	CHECK(WITHIN_MS(10000, number_b(&place, MCP_N_get_streams_now) == 0));
 	requests = number(&place, MCP_N_requests);
+	mcp_fixture_hold(place.a, true);
 	fd = begin_request(&place, "GET /mcp", fields, "");
 	CHECK(WITHIN_MS(10000, number(&place, MCP_N_requests) > requests)); /* initialize */
 	close(fd);
+	CHECK(program_admin_says(&place.program, place_admin(), "/metrics",
+				 "\nkolk_gateway_in_flight{route=\"/mcp\"} 0\n", text));
+	mcp_fixture_hold(place.a, false);
 	/* The answer to it comes after the session was made. */
 	CHECK(post(&place, fields, REQUEST("2", "tools/list", "")) == 200 && says("\"a_echo\""));
 	CHECK(number_b(&place, MCP_N_get_streams_now) == 0);
