@@ -1,5 +1,6 @@
-# What is installed beside the program: its manual, an example of its file, the pages with its keys,
-# the units of systemd.
+# What is installed beside the program: its manual, an example of its file, the pages with its keys and
+# those that they lead to, the units of systemd.
+include(${PROJECT_SOURCE_DIR}/cmake/pages.cmake)
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME kolk-gateway)
 set(GATEWAY ${PROJECT_SOURCE_DIR}/tools/gateway)
 # /etc of /usr; below any other prefix, so that it can be moved.
@@ -13,8 +14,10 @@ install(TARGETS kolk-gateway)
 install(FILES ${GATEWAY}/kolk-gateway.yaml DESTINATION ${KOLK_ETC})
 install(FILES ${PROJECT_SOURCE_DIR}/docs/man/kolk-gateway.8
 	DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
-install(FILES ${PROJECT_SOURCE_DIR}/docs/gateway.md ${PROJECT_SOURCE_DIR}/docs/pooled-tools.md
-	${GATEWAY}/pooled-tools.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kolk-gateway)
+install(FILES ${GATEWAY}/pooled-tools.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kolk-gateway)
+kolk_install_pages(${CMAKE_INSTALL_DATADIR}/doc/kolk-gateway
+	configuration gateway limits migrating operations pooled-tools tenants tls
+	drivers/http drivers/http-server drivers/mcp drivers/postgres drivers/redis drivers/stdio)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/kolk-gateway.service
 	${GATEWAY}/systemd/kolk-gateway.socket DESTINATION lib/systemd/system)
 install(FILES ${GATEWAY}/systemd/kolk-gateway.sysusers DESTINATION lib/sysusers.d
