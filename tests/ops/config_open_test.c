@@ -95,6 +95,18 @@ static void a_try_says_what_open_would(void **state)
 		   "- {name: b, child: {command: [/bin/true]}}\n",
 		   KOLK_E_SPAWN, "test:2:30: 'command' names '/nowhere/a': No such file or directory: "
 				 "write the path of a program that this user may run");
+	expect_try("pools: [{name: a, child: {command: [/usr]}}]",
+		   KOLK_E_SPAWN, "test:1:36: 'command' names '/usr': Is a directory: "
+				 "write the path of a program that this user may run");
+	expect_try("pools:\n- {name: a, child: {command: [/bin/true], directory: /nowhere}}\n"
+		   "- {name: b, child: {command: [/bin/true], directory: /bin/true}}\n",
+		   KOLK_E_SPAWN, "test:2:54: 'directory' names '/nowhere': No such file or directory: "
+				 "write the path of a directory that this user may enter\n"
+				 "test:3:54: 'directory' names '/bin/true': Not a directory: "
+				 "write the path of a directory that this user may enter");
+	expect_try("pools:\n- name: a\n  address: a:1\n  tls: {ca_file: /usr}\n",
+		   KOLK_E_TLS, "test:4:18: 'ca_file' names '/usr': Is a directory: "
+			       "write the path of a PEM file that this user may read");
 	expect_try("engine: {keys_max: 1}\npools:\n- {name: a, address: a:1}\n"
 		   "- {name: b, address: b:1}\n",
 		   KOLK_E_LIMIT, "test:4:3: the pool is refused: a limit of engine or tenant is reached");

@@ -593,6 +593,40 @@ static void a_reload_keeps_the_program(void **state)
 	unlink(path);
 }
 
+static void expect_place(const struct kolk_config *config, const struct kolk_config_place *place,
+			 uint32_t line, uint32_t column)
+{
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+
+	kolk_config_wrong(config, &error, place, "", "here");
+	assert_int_equal(error.line, line);
+	assert_int_equal(error.column, column);
+}
+
+/* Of keys that are the library's; of one that is not there its section. */
+static void the_librarys_keys_have_a_place(void **state)
+{
+	static const char *const variables[] = { "KOLK_ADMIN_LISTEN=unix:/b", NULL };
+	static const char yaml[] = "admin: {listen: 'unix:/a'}\npools:\n- {name: a, address: 'a:1'}\n"
+				   "- name: b\n  child:\n    command: [/x]\n";
+	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
+	struct kolk_config *config;
+
+	(void)state;
+	assert_int_equal(kolk_config_parse("test", yaml, strlen(yaml), config_nothing, &config, &error),
+			 KOLK_OK);
+	expect_place(config, kolk_config_place_of(config, "admin", 0, "listen"), 1, 17);
+	expect_place(config, kolk_config_place_of(config, "pools", 0, "address"), 3, 22);
+	expect_place(config, kolk_config_place_of(config, "pools", 0, "bind_address"), 3, 3);
+	expect_place(config, kolk_config_place_of(config, "pools", 1, "command"), 6, 14);
+	kolk_config_free(config);
+	assert_int_equal(kolk_config_parse("test", yaml, strlen(yaml), variables, &config, &error),
+			 KOLK_OK);
+	kolk_config_wrong(config, &error, kolk_config_place_of(config, "admin", 0, "listen"), "", "here");
+	assert_string_equal(error.file, "KOLK_ADMIN_LISTEN");
+	kolk_config_free(config);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(values_arrive),
 	cmocka_unit_test(a_list_may_be_a_map_of_names),
@@ -600,6 +634,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(mistakes_have_a_place),
 	cmocka_unit_test(undeclared_keys_are_errors),
 	cmocka_unit_test(places_are_found),
+	cmocka_unit_test(the_librarys_keys_have_a_place),
 	cmocka_unit_test(every_allocation_of_a_program_fails_once),
 	cmocka_unit_test(wrong_descriptions_are_refused),
 	cmocka_unit_test(hooks_see_a_reload),

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config_open.c - from a configuration to an engine that works by it. */
-#define _GNU_SOURCE /* strerrordesc_np */
 #include "tools/ops/config_open.h"
 
-#include <errno.h>
+#include <kolk/ops/section.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/base/sized.h"
 #include "tools/ops/config_check.h"
@@ -20,17 +18,19 @@
 static enum kolk_err file_refused(struct kolk__place at, const struct kolk__config_pool *pool,
 				  const struct kolk__setting *setting, const char *code)
 {
-	const char *path = NULL;
+	const bool directory = strcmp(setting->name, "ca_directory") == 0;
+	const char *path = NULL, *flaw = NULL;
 
 	if (setting->kind == KOLK__STRING)
 		memcpy(&path, (const char *)pool + setting->offset, sizeof path);
-	if (path != NULL && access(path, R_OK) != 0)
-		return kolk__refused(at,
-				     strcmp(setting->name, "ca_directory") == 0 ?
+	if (path != NULL)
+		flaw = kolk_config_path_flaw(path, directory ? KOLK_PATH_ENTER : KOLK_PATH_READ);
+	if (flaw != NULL)
+		return kolk__refused(at, directory ?
 					     "write the path of a directory of PEM files" :
 					     "write the path of a PEM file that this user may read",
 				     "'%s' names %s: %s", setting->name,
-				     kolk__show(path, strlen(path)).text, strerrordesc_np(errno));
+				     kolk__show(path, strlen(path)).text, flaw);
 	return kolk__refused(at, "a PEM file is wanted here",
 			     "what '%s' names cannot be read or understood%s", setting->name, code);
 }
@@ -55,6 +55,8 @@ enum kolk_err kolk__pool_refused(struct kolk__opening *o, const struct kolk__con
 			 (unsigned)-failure->tls_error);
 	if (err == KOLK_E_TLS)
 		return file_refused(at, pool, setting, code);
+	if (failure->tls_error != 0 && strcmp(failure->field, "key_file") == 0)
+		return kolk__refused(at, "", "'key_file' is not the key of 'certificate_file'%s", code);
 	return kolk__refused(at, "", "'%s' is refused: %s%s", setting->name,
 			     kolk_err_text(err), code);
 }
@@ -232,20 +234,32 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 	return err;
 }
 
+static enum kolk_err path_try(struct kolk__opening *o, const struct kolk__config_pool *pool,
+			      const char *key, const char *path, enum kolk_path_use use)
+{
+	const char *flaw = path != NULL ? kolk_config_path_flaw(path, use) : NULL;
+	const struct kolk__setting *setting;
+
+	if (flaw == NULL)
+		return KOLK_OK;
+	return kolk__refused(kolk__at_err(&o->reading, kolk__pool_node(pool, key, &setting), KOLK_E_SPAWN),
+			     use == KOLK_PATH_RUN ?
+				     "write the path of a program that this user may run" :
+				     "write the path of a directory that this user may enter",
+			     "'%s' names %s: %s", key, kolk__show(path, strlen(path)).text, flaw);
+}
+
 /* An engine begins without a child's program, and says so at the first dial. */
-static enum kolk_err program_try(struct kolk__opening *o, const struct kolk__config_pool *pool)
+static enum kolk_err child_try(struct kolk__opening *o, const struct kolk__config_pool *pool)
 {
 	const struct kolk_child_options *child = pool->options.child;
-	const struct kolk__setting *setting;
-	struct kolk__place at;
+	enum kolk_err program, directory;
 
-	if (child == NULL || access(child->command[0], X_OK) == 0)
+	if (child == NULL)
 		return KOLK_OK;
-	at = kolk__at_err(&o->reading, kolk__pool_node(pool, "command", &setting), KOLK_E_SPAWN);
-	return kolk__refused(at, "write the path of a program that this user may run",
-			     "'command' names %s: %s",
-			     kolk__show(child->command[0], strlen(child->command[0])).text,
-			     strerrordesc_np(errno));
+	program = path_try(o, pool, "command", child->command[0], KOLK_PATH_RUN);
+	directory = path_try(o, pool, "directory", child->directory, KOLK_PATH_ENTER);
+	return program != KOLK_OK ? program : directory;
 }
 
 enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_config_error *error)
@@ -259,7 +273,7 @@ enum kolk_err kolk_config_try(const struct kolk_config *config, struct kolk_conf
 		return KOLK_E_OPTIONS;
 	err = engine_open(&o, NULL);
 	for (uint32_t i = 0; i < config->pools.count; i++) {
-		enum kolk_err each = program_try(&o, kolk__config_pool_at(config, i));
+		enum kolk_err each = child_try(&o, kolk__config_pool_at(config, i));
 
 		err = err == KOLK_OK ? each : err;
 	}

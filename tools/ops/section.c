@@ -275,6 +275,17 @@ const struct kolk_config_place *kolk_config_place_entry(const struct kolk_config
 	return node != NULL ? place_of(node) : list;
 }
 
+const struct kolk_config_place *kolk_config_place_of(const struct kolk_config *config,
+						     const char *section, uint32_t index,
+						     const char *key)
+{
+	const struct kolk__setting *setting;
+
+	if (strcmp(section, "pools") != 0)
+		return place_of(kolk__config_node(config, section, key));
+	return place_of(kolk__pool_node(kolk__config_pool_at(config, index), key, &setting));
+}
+
 bool kolk_config_wrong(const struct kolk_config *config, struct kolk_config_error *error,
 		       const struct kolk_config_place *place, const char *suggestion,
 		       const char *format, ...)

@@ -130,6 +130,13 @@ KOLK_API const struct kolk_config_place *kolk_config_place(const struct kolk_con
 KOLK_API const struct kolk_config_place *
 kolk_config_place_entry(const struct kolk_config_place *list, uint32_t index);
 
+/* Where the library's own key stands: of the sections "engine" and "admin" (index 0), of a pool
+ * ("pools", by its index), also within a section of it; of engine and admin in the environment, too. The
+ * section when the key is not there. */
+KOLK_API const struct kolk_config_place *kolk_config_place_of(const struct kolk_config *config,
+							      const char *section,
+							      uint32_t index, const char *key);
+
 /* Report a mistake there, with a suggestion ("" = none): one line each, without secrets. It sets
  * error->err to E_OPTIONS; a program may set another one afterwards. The first mistake is in
  * error's members, the others in `more`. place NULL = the whole file. In hooks and after loading;
@@ -137,6 +144,19 @@ kolk_config_place_entry(const struct kolk_config_place *list, uint32_t index);
 KOLK_API bool kolk_config_wrong(const struct kolk_config *config, struct kolk_config_error *error,
 				const struct kolk_config_place *place, const char *suggestion,
 				const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* What a path is for. */
+enum kolk_path_use {
+	KOLK_PATH_READ = 1, /* a file */
+	KOLK_PATH_RUN,      /* a program */
+	KOLK_PATH_ENTER,    /* a directory: files of it are opened, or a program runs in it */
+	KOLK_PATH_WRITE,    /* a file, which is made if it is not there */
+	KOLK_PATH_BIND      /* a Unix socket; one that is there is replaced */
+};
+
+/* Why this user cannot use a path so, in words that are constant; NULL = nothing is in the way. Any
+ * thread. It opens nothing: what is in a file may be wrong. */
+KOLK_API const char *kolk_config_path_flaw(const char *path, enum kolk_path_use use);
 
 KOLK_END
 
