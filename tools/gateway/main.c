@@ -185,7 +185,8 @@ static bool start(struct gateway *gateway)
 		complain("names", KOLK_E_MEMORY);
 		return false;
 	}
-	if (open_engine(gateway, &error) != KOLK_OK ||
+	if (gw_config_usable(gateway->view->config, gateway->stdio_route == NULL, &error) != KOLK_OK ||
+	    open_engine(gateway, &error) != KOLK_OK ||
 	    open_names(gateway, &error) != KOLK_OK) {
 		complain_config(&error);
 		return false;
@@ -425,12 +426,24 @@ static int serve(struct gw_config *config, const char *path, const char *stdio_r
 
 /* ---- arguments */
 
-static int check(struct gw_config *config, const char *path)
+/* A line for each. */
+static void warn(const struct kolk_config_error *warnings)
+{
+	char text[4096], *rest = text, *line;
+
+	kolk_config_error_text(warnings, text, sizeof text);
+	while (warnings->mistakes > 0 && (line = strsep(&rest, "\n")) != NULL)
+		fprintf(stderr, "kolk-gateway: warning: %s\n", line);
+}
+
+static int check(struct gw_config *config, const char *path, bool listens)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
-	enum kolk_err err = gw_config_try(config, &error);
+	struct kolk_config_error warnings = KOLK_INIT(kolk_config_error);
+	enum kolk_err err = gw_config_try(config, listens, &error, &warnings);
 
 	gw_config_free(config);
+	warn(&warnings);
 	if (err != KOLK_OK)
 		return complain_config(&error);
 	printf("%s is right\n", path);
@@ -450,7 +463,8 @@ static int run_file(const char *path, const char *stdio_route, bool only_check)
 		gw_config_free(config);
 		return EXIT_FAILURE;
 	}
-	return only_check ? check(config, path) : serve(config, path, stdio_route);
+	return only_check ? check(config, path, stdio_route == NULL) :
+			    serve(config, path, stdio_route);
 }
 
 int main(int argc, char **argv)

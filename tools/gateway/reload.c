@@ -197,7 +197,9 @@ static enum kolk_err load(struct gateway *gateway, struct gw_view **view,
 		gw_config_free(config);
 		return KOLK_E_OPTIONS;
 	}
-	err = gw_view_make(config, view);
+	err = gw_config_usable(config, false, error);
+	if (err == KOLK_OK)
+		err = gw_view_make(config, view);
 	if (err != KOLK_OK)
 		gw_config_free(config);
 	return err;

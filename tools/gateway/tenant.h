@@ -23,6 +23,9 @@ struct gw_trouble {
  * NULL and the trouble; suggestion is what to write where it cannot be read. */
 FILE *gw_file_open(const char *path, const char *suggestion, struct gw_trouble *trouble);
 
+/* Whether a file of PEM has certificates to trust, as a client of TLS reads it. False and the trouble. */
+bool gw_anchors_read(const char *path, struct gw_trouble *trouble);
+
 /* Read the files that the options name. NULL and the trouble. */
 struct gw_tenants *gw_tenants_make(const struct gw_tenants_options *options,
 				   struct gw_trouble *trouble);

@@ -234,19 +234,25 @@ enum kolk_err kolk_config_open(const struct kolk_config *config,
 	return err;
 }
 
+/* A path of a child. */
+struct child_path {
+	const char *key, *path; /* path NULL = it is not in the file */
+	enum kolk_path_use use;
+	const char *suggestion;
+};
+
 static enum kolk_err path_try(struct kolk__opening *o, const struct kolk__config_pool *pool,
-			      const char *key, const char *path, enum kolk_path_use use)
+			      const struct child_path *named)
 {
-	const char *flaw = path != NULL ? kolk_config_path_flaw(path, use) : NULL;
+	const char *flaw = named->path != NULL ? kolk_config_path_flaw(named->path, named->use) : NULL;
 	const struct kolk__setting *setting;
+	struct kolk__place at;
 
 	if (flaw == NULL)
 		return KOLK_OK;
-	return kolk__refused(kolk__at_err(&o->reading, kolk__pool_node(pool, key, &setting), KOLK_E_SPAWN),
-			     use == KOLK_PATH_RUN ?
-				     "write the path of a program that this user may run" :
-				     "write the path of a directory that this user may enter",
-			     "'%s' names %s: %s", key, kolk__show(path, strlen(path)).text, flaw);
+	at = kolk__at_err(&o->reading, kolk__pool_node(pool, named->key, &setting), KOLK_E_SPAWN);
+	return kolk__refused(at, named->suggestion, "'%s' names %s: %s", named->key,
+			     kolk__show(named->path, strlen(named->path)).text, flaw);
 }
 
 /* An engine begins without a child's program, and says so at the first dial. */
@@ -257,8 +263,12 @@ static enum kolk_err child_try(struct kolk__opening *o, const struct kolk__confi
 
 	if (child == NULL)
 		return KOLK_OK;
-	program = path_try(o, pool, "command", child->command[0], KOLK_PATH_RUN);
-	directory = path_try(o, pool, "directory", child->directory, KOLK_PATH_ENTER);
+	program = path_try(o, pool, &(struct child_path){
+		"command", child->command[0], KOLK_PATH_RUN,
+		"write the path of a program that this user may run" });
+	directory = path_try(o, pool, &(struct child_path){
+		"directory", child->directory, KOLK_PATH_ENTER,
+		"write the path of a directory that this user may enter" });
 	return program != KOLK_OK ? program : directory;
 }
 

@@ -89,8 +89,8 @@ kolk_config_open(const struct kolk_config *config, const struct kolk_engine_opti
 		 struct kolk_engine **engine, struct kolk_config_error *error);
 
 /* Find out what kolk_config_open would answer here, certificates' files and all, on an engine that
- * dials nothing and is gone afterwards; and whether child processes can be run, by their programs and
- * directories.
+ * dials nothing and is gone afterwards; and whether child processes can be run, by their programs
+ * and directories.
  * Errors: as kolk_config_open; E_SPAWN. */
 KOLK_API KOLK_MUST_CHECK enum kolk_err kolk_config_try(const struct kolk_config *config,
 						       struct kolk_config_error *error);

@@ -131,8 +131,8 @@ KOLK_API const struct kolk_config_place *
 kolk_config_place_entry(const struct kolk_config_place *list, uint32_t index);
 
 /* Where the library's own key stands: of the sections "engine" and "admin" (index 0), of a pool
- * ("pools", by its index), also within a section of it; of engine and admin in the environment, too. The
- * section when the key is not there. */
+ * ("pools", by its index), also within a section of it; of engine and admin in the environment,
+ * too. The section when the key is not there. */
 KOLK_API const struct kolk_config_place *kolk_config_place_of(const struct kolk_config *config,
 							      const char *section,
 							      uint32_t index, const char *key);

@@ -260,9 +260,45 @@ static void test_reloads_under_load(void)
 	kit_mock_close(mock);
 }
 
+/* ---- what another file names */
+
+/* A program, a directory, an address or a file that cannot be used: the reload names it, and what ran
+ * goes on. */
+static void test_unusable(void)
+{
+	static const struct {
+		const char *pool, *said;
+	} wrong[] = {
+		{ "child: {command: [/nowhere/program]}",
+		  "'command' names '/nowhere/program': No such file or directory" },
+		{ "child: {command: [/bin/cat], directory: /nowhere}",
+		  "'directory' names '/nowhere': No such file or directory" },
+		{ "address: \"127.0.0.1:1\", bind_address: 192.0.2.1",
+		  "'bind_address' is 192.0.2.1: this machine does not have it" },
+		{ "address: \"127.0.0.1:1\", tls: {ca_file: /usr}", "'ca_file' names '/usr': Is a directory" },
+	};
+	struct kit_mock *mock = kit_mock_open(&(struct kit_mock_options){ .play = play });
+	struct program program;
+	char pools[1024], a[512];
+
+	MUST(mock != NULL);
+	pool_lines(a, mock, (const char *const[]){ "a", NULL });
+	MUST(program_start(&program, a, ROUTE_A));
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		snprintf(pools, sizeof pools, "%s  - {name: b, %s}\n", a, wrong[i].pool);
+		CHECK(program_configure(&program, pools, ROUTE_A) && !program_reload(&program));
+		CHECK(program_says(&program, wrong[i].said));
+		CHECK(program_ask(&program, GET("/a"), text) == 0 && strstr(text, " 200 ") != NULL);
+	}
+	CHECK(program_configure(&program, a, ROUTE_A) && program_reload(&program));
+	CHECK(program_stop(&program, 10000));
+	kit_mock_close(mock);
+}
+
 static const struct tap_test tests[] = {
 	{ "reloads under load lose no request", test_reloads_under_load },
 	{ "a request that waits over a reload takes one token", test_one_token_each },
 	{ "an old tunnel holds no pool but its own", test_tunnel_holds_its_pool },
+	{ "what cannot be used is named, and changes nothing", test_unusable },
 };
 TAP_TESTS(reload, tests);

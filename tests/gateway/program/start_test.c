@@ -61,18 +61,33 @@ static void test_arguments(void)
 #define LISTEN "gateway:\n  listen: [{address: \"127.0.0.1:0\"}]\n"
 #define ANSWER "  routes: [{answer: {body: hi}}]\n"
 
+/* What the file names: a check and a start say the same, with the place, and nothing is listened on. */
+static void both_say(const char *file, const char *what)
+{
+	told("--check --config $FILE", file);
+	CHECK(says(what, "status 1\n"));
+	told("--config $FILE", file);
+	CHECK(says(what, "status 1\n") && strstr(text, "listening") == NULL);
+}
+
+#define IN_DIRECTORY ": write a path in a directory in which this user may write\n"
+
 static void test_admin(void)
 {
-	told("--config $FILE", "pools: []\nadmin: {listen: \"unix:/nowhere/admin.sock\"}\n" LISTEN ANSWER);
-	CHECK(says("kolk-gateway: no admin server at unix:/nowhere/admin.sock: No such file or directory\n",
-		   "status 1\n"));
+	both_say("pools: []\nadmin: {listen: \"unix:/nowhere/admin.sock\"}\n" LISTEN ANSWER,
+		 ":2:17: 'listen' names '/nowhere/admin.sock': No such file or directory" IN_DIRECTORY);
+	both_say("pools: []\nadmin: {listen: \"unix:/etc/passwd\"}\n" LISTEN ANSWER,
+		 ":2:17: 'listen' names '/etc/passwd': what is there is no socket" IN_DIRECTORY);
+	both_say("pools: []\nadmin: {listen: \"192.0.2.1:80\", token: 0123456789abcdef}\n" LISTEN ANSWER,
+		 ":2:17: 'listen' is 192.0.2.1:80: this machine does not have it: write an address of it\n");
 }
 
 static void test_access_log(void)
 {
-	told("--config $FILE", "pools: []\n" LISTEN "  access_log: {path: /nowhere/access.log}\n" ANSWER);
-	CHECK(says("kolk-gateway: access log /nowhere/access.log: No such file or directory\n",
-		   "status 1\n"));
+	both_say("pools: []\n" LISTEN "  access_log: {path: /nowhere/access.log}\n" ANSWER,
+		 ":4:22: 'path' names '/nowhere/access.log': No such file or directory" IN_DIRECTORY);
+	both_say("pools: []\n" LISTEN "  access_log: {path: /usr}\n" ANSWER,
+		 ":4:22: 'path' names '/usr': Is a directory" IN_DIRECTORY);
 }
 
 /* Of the error of the operating system the text alone, and what to do where that is known. */
@@ -100,34 +115,76 @@ static void test_listen(void)
 	told("--config $FILE", file);
 	CHECK(says(": Address already in use: another process has it, or another listener here\n",
 		   "status 1\n"));
-	told("--config $FILE",
-	     "pools: []\ngateway:\n  listen: [{address: \"192.0.2.1:8080\"}]\n" ANSWER);
-	CHECK(says("kolk-gateway: cannot listen at 192.0.2.1:8080: Cannot assign requested address: "
-		   "this machine does not have it\n", "status 1\n"));
-	told("--config $FILE",
-	     "pools: []\ngateway:\n  listen: [{address: \"unix:/nowhere/a.sock\"}]\n" ANSWER);
-	CHECK(says("kolk-gateway: cannot listen at unix:/nowhere/a.sock: No such file or directory\n",
-		   "status 1\n"));
 	told("--config $FILE", "pools: []\ngateway:\n  listen: [{socket: http}]\n" ANSWER);
 	CHECK(says("kolk-gateway: the service manager passed no socket 'http' (LISTEN_FDNAMES): give "
 		   "the listener an 'address', too\n", "status 1\n"));
 }
 
-/* A program that is not there stops no start: a check finds it. */
+static void test_places(void)
+{
+	both_say("pools: []\ngateway:\n  listen: [{address: \"192.0.2.1:8080\"}]\n" ANSWER,
+		 ":3:22: 'address' is 192.0.2.1:8080: this machine does not have it: write an address of it\n");
+	both_say("pools: []\ngateway:\n  listen: [{address: \"[2001:db8::1]:80\"}]\n" ANSWER,
+		 ":3:22: 'address' is [2001:db8::1]:80: this machine does not have it: write an address of it\n");
+	both_say("pools: []\ngateway:\n  listen: [{address: \"unix:/nowhere/a.sock\"}]\n" ANSWER,
+		 ":3:22: 'address' names '/nowhere/a.sock': No such file or directory" IN_DIRECTORY);
+	both_say("pools: []\ngateway:\n  listen:\n    - {address: \"unix:/etc/passwd\"}\n" ANSWER,
+		 ":4:17: 'address' names '/etc/passwd': what is there is no socket" IN_DIRECTORY);
+	both_say("pools: []\ngateway:\n  listen:\n"
+		 "    - {address: \"unix:/tmp/a.sock\", unix_owner: nobody-has-it}\n" ANSWER,
+		 ":4:49: there is no user 'nobody-has-it': a user, or user:group\n");
+	both_say("pools: []\ngateway:\n  listen:\n"
+		 "    - {address: \"unix:/tmp/a.sock\", unix_owner: \"root:nobody-has-it\"}\n" ANSWER,
+		 ":4:49: there is no group 'nobody-has-it': a user, or user:group\n");
+	both_say("pools:\n  - {name: a, address: \"127.0.0.1:1\", bind_address: 192.0.2.1}\n" LISTEN ANSWER,
+		 ":2:53: 'bind_address' is 192.0.2.1: this machine does not have it: write an address of it\n");
+}
+
+#define RUN ": write the path of a program that this user may run\n"
+#define ENTER ": write the path of a directory that this user may enter\n"
+#define CHILD(keys) "pools:\n  - {name: files, protocol: mcp, child: {" keys "}}\n" LISTEN \
+		    "  routes: [{pool: files}]\n"
+#define TOOL(keys) "pools: []\ntools:\n  - {name: t, " keys "}\n" LISTEN "  routes: [{tools: [t]}]\n"
+
 static void test_programs(void)
 {
-	told("--check --config $FILE",
-	     "pools:\n  - {name: files, protocol: mcp, child: {command: [/nowhere/server, --stdio]}}\n"
-	     LISTEN "  routes: [{pool: files}]\n");
-	CHECK(says(":2:51: 'command' names '/nowhere/server': No such file or directory: write the path of "
-		   "a program that this user may run\n", "status 1\n"));
-	told("--check --config $FILE",
-	     "pools: []\ntools:\n  - {name: no, command: [/etc/passwd, -x]}\n"
-	     "  - {name: t, command: [/nowhere/program]}\n"
-	     LISTEN "  routes: [{tools: [no, t]}]\n");
-	CHECK(says(":3:25: 'command' names '/etc/passwd': Permission denied: write the path of a "
-		   "program that this user may run\n", "status 1\n"));
-	CHECK(says(":4:24: 'command' names '/nowhere/program': No such file or directory: ", "status 1\n"));
+	both_say(CHILD("command: [/nowhere/server, --stdio]"),
+		 ":2:51: 'command' names '/nowhere/server': No such file or directory" RUN);
+	both_say(CHILD("command: [/usr]"), ":2:51: 'command' names '/usr': Is a directory" RUN);
+	both_say(CHILD("command: [/bin/cat], directory: /nowhere"),
+		 ":2:74: 'directory' names '/nowhere': No such file or directory" ENTER);
+	both_say(TOOL("command: [/etc/passwd, -x]"),
+		 ":3:24: 'command' names '/etc/passwd': Permission denied" RUN);
+	both_say(TOOL("command: [/usr]"), ":3:24: 'command' names '/usr': Is a directory" RUN);
+	both_say(TOOL("command: [/bin/cat], directory: /etc/passwd"),
+		 ":3:47: 'directory' names '/etc/passwd': Not a directory" ENTER);
+}
+
+/* Files of TLS that are there, and are not what they should be. */
+static void test_certificates(void)
+{
+	both_say("pools: []\n" LISTEN "  tracing: {endpoint: \"https://127.0.0.1:1/v1\", ca_file: /etc/passwd}\n"
+		 ANSWER, ":4:58: 'ca_file': it has no certificate: PEM\n");
+	both_say("pools: []\n" LISTEN "  tracing: {endpoint: \"https://127.0.0.1:1/v1\", ca_file: /usr}\n"
+		 ANSWER, ":4:58: 'ca_file': it is no regular file\n");
+	both_say("pools:\n  - {name: a, address: \"127.0.0.1:1\", tls: {ca_file: /usr}}\n" LISTEN ANSWER,
+		 ":2:54: 'ca_file' names '/usr': Is a directory: write the path of a PEM file that this "
+		 "user may read\n");
+}
+
+/* What may come later is a warning of a check, and stops no start. */
+static void test_later(void)
+{
+	static const char file[] =
+		"pools:\n  - {name: far, protocol: mcp, address: \"127.0.0.1:1\", mcp: {token_file: /nowhere/t}}\n"
+		LISTEN "  warm_state_file: /nowhere/warm\n  routes: [{pool: far}]\n";
+
+	told("--check --config $FILE", file);
+	CHECK(says(":2:74: 'token_file' names '/nowhere/t': No such file or directory: write the path of a "
+		   "file that this user may read\n", "status 0\n"));
+	CHECK(says("kolk-gateway: warning: ", " is right\n"));
+	CHECK(says(":5:20: 'warm_state_file' names '/nowhere/warm': No such file or directory" IN_DIRECTORY,
+		   "status 0\n"));
 }
 
 static void test_stdio_route(void)
@@ -155,7 +212,10 @@ static const struct tap_test tests[] = {
 	{ "an admin server that cannot be", test_admin },
 	{ "an access log that cannot be opened", test_access_log },
 	{ "an address that cannot be listened on", test_listen },
-	{ "--check with programs that cannot be run", test_programs },
+	{ "places that this machine does not have", test_places },
+	{ "programs that cannot be run", test_programs },
+	{ "certificates that are none", test_certificates },
+	{ "what may come later", test_later },
 	{ "--stdio with a path that no route has", test_stdio_route },
 };
 TAP_TESTS(start, tests);

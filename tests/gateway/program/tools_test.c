@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/gateway/program/tools_place.h"
@@ -20,7 +21,7 @@ static const char program_tools[] =
 	"- {name: where, command: [/bin/pwd], directory: /usr}\n"
 	"- {name: fails, command: [/bin/sh, -c, 'echo out; echo err >&2; exit 3']}\n"
 	"- {name: killed, command: [/bin/sh, -c, 'kill -9 $$$$']}\n"
-	"- {name: absent, command: [/nonexistent/program]}\n"
+	"- {name: absent, command: [\"${KOLK_TEST_ABSENT}\"]}\n"
 	"- {name: much, command: [/usr/bin/head, -c, '5000', /dev/zero], bytes_max: 1KiB}\n"
 	"- {name: endless, command: [/usr/bin/yes], bytes_max: 1KiB}\n"
 	"- {name: slow, command: [/bin/sleep, '1000'], timeout: 100ms}\n"
@@ -36,12 +37,25 @@ static const char program_tools[] =
 	"say, json, deep, env, where, fails, killed, absent, much, endless, slow, noisy, long, " \
 	"largest, leaves, success"
 
+/* The program of the tool `absent` is there at the start, and is not when it is called. */
+static bool open_programs(struct tools_place *place, const char *pools, const char *names)
+{
+	char path[] = "/tmp/kolk-gateway-absent-XXXXXX";
+	int fd = mkstemp(path);
+	bool ok = fd >= 0 && fchmod(fd, 0700) == 0 && setenv("KOLK_TEST_ABSENT", path, 1) == 0 &&
+		  tools_open(place, pools, names, program_tools);
+
+	unlink(path);
+	close(fd);
+	return ok;
+}
+
 static void test_list(void)
 {
 	struct tools_place place;
 	json_t *answer, *tools, *modern;
 
-	MUST(tools_open(&place, "  []\n", "say, json", program_tools));
+	MUST(open_programs(&place, "  []\n", "say, json"));
 	answer = ask_json(&place, place.session, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}");
 	tools = json_object_get(json_object_get(answer, "result"), "tools");
 	CHECK(json_array_size(tools) == 2); /* those of the route alone */
@@ -110,7 +124,7 @@ static void test_programs(void)
 	struct tools_place place;
 
 	setenv("KOLK_TEST_INHERITED", "i", 1);
-	MUST(tools_open(&place, "  []\n", PROGRAM_NAMES, program_tools));
+	MUST(open_programs(&place, "  []\n", PROGRAM_NAMES));
 	check_programs(&place);
 	place_close(&place.place);
 	unsetenv("KOLK_TEST_INHERITED");
@@ -162,7 +176,7 @@ static void test_largest(void)
 	struct tools_place place;
 	int other, fd;
 
-	MUST(tools_open(&place, "  []\n", PROGRAM_NAMES, program_tools));
+	MUST(open_programs(&place, "  []\n", PROGRAM_NAMES));
 	other = begin_request(&place.place, "POST /mcp", place.session, LONG("31"));
 	CHECK(WITHIN_MS(10000, children_of(&place, "sleep") == 1));
 	fd = begin_request(&place.place, "POST /mcp", place.session,
@@ -181,7 +195,7 @@ static void test_cancel(void)
 	char unused[PROGRAM_TEXT];
 	int first, second;
 
-	MUST(tools_open(&place, "  []\n", PROGRAM_NAMES, program_tools));
+	MUST(open_programs(&place, "  []\n", PROGRAM_NAMES));
 	first = begin_request(&place.place, "POST /mcp", place.session, LONG("21"));
 	CHECK(WITHIN_MS(10000, children_of(&place, "sleep") == 1));
 	second = begin_request(&place.place, "POST /mcp", MODERN_CALL_FIELDS("long"),
@@ -235,7 +249,7 @@ static void test_status(void)
 	char pools[128];
 
 	snprintf(pools, sizeof pools, "  []\nadmin: {listen: \"unix:%s\"}\n", place_admin());
-	MUST(tools_open(&place, pools, "say, fails", program_tools));
+	MUST(open_programs(&place, pools, "say, fails"));
 	json_decref(call(&place, "say", json_pack("{s:s}", "what", "canary")));
 	json_decref(call(&place, "fails", json_object()));
 	MUST(place_get(&place.place, "/api/pool-status", text));

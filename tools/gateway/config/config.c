@@ -125,14 +125,34 @@ enum kolk_err gw_config_load_silent(const char *path, struct gw_config **config,
 	return load(path, false, config, error);
 }
 
-enum kolk_err gw_config_try(const struct gw_config *config, struct kolk_config_error *error)
+static struct gw_check check_of(const struct gw_config *config, struct kolk_config_error *error)
 {
-	struct gw_check c = { .config = config->pools, .error = error };
+	return (struct gw_check){ config->pools, (struct gw_file *)(uintptr_t)kolk_config_own(config->pools),
+				  error };
+}
+
+enum kolk_err gw_config_try(const struct gw_config *config, bool listens,
+			    struct kolk_config_error *error, struct kolk_config_error *warnings)
+{
+	struct gw_check c = check_of(config, error), later = check_of(config, warnings);
 	enum kolk_err err = kolk_config_try(config->pools, error);
 
-	c.file = (struct gw_file *)(uintptr_t)kolk_config_own(config->pools);
-	gw_tools_programs_check(&c);
+	gw_used_check(&c, false);
+	if (listens)
+		gw_opened_check(&c, warnings);
+	gw_later_check(&later);
 	return err == KOLK_OK && error->mistakes > 0 ? error->err : err;
+}
+
+enum kolk_err gw_config_usable(const struct gw_config *config, bool opens,
+			       struct kolk_config_error *error)
+{
+	struct gw_check c = check_of(config, error);
+
+	gw_used_check(&c, true);
+	if (opens)
+		gw_opened_check(&c, NULL);
+	return error->mistakes > 0 ? error->err : KOLK_OK;
 }
 
 /* It is in the memory of the rest of the file. */

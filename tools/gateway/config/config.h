@@ -205,9 +205,15 @@ KOLK_MUST_CHECK enum kolk_err gw_config_load(const char *path, struct gw_config 
 /* The same of a program that listens nowhere: the file may be without listeners. */
 KOLK_MUST_CHECK enum kolk_err gw_config_load_silent(const char *path, struct gw_config **config,
 						    struct kolk_config_error *error);
-/* As kolk_config_try, and of the programs of tools. */
-KOLK_MUST_CHECK enum kolk_err gw_config_try(const struct gw_config *config,
-					    struct kolk_config_error *error);
+/* As kolk_config_try, and of all that the file names on this machine: programs, directories, addresses;
+ * with listens, what a start opens, too. warnings: what may come later. */
+KOLK_MUST_CHECK enum kolk_err gw_config_try(const struct gw_config *config, bool listens,
+					    struct kolk_config_error *error,
+					    struct kolk_config_error *warnings);
+/* The same of a program that starts, or (opens false) has what it opened and reloads; without what
+ * kolk_config_open or kolk_config_apply says. */
+KOLK_MUST_CHECK enum kolk_err gw_config_usable(const struct gw_config *config, bool opens,
+					       struct kolk_config_error *error);
 /* Wipe and free it. NULL is allowed. */
 void gw_config_free(struct gw_config *config);
 

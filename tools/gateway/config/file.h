@@ -15,6 +15,7 @@
  *   tenants.c          what is wrong with tenants and trusted proxies
  *   tracing.c          what is wrong with tracing
  *   tools.c            what is wrong with pooled tools, and what is made of them
+ *   files.c            whether programs, directories and addresses of the file can be used here
  */
 #ifndef KOLK_GATEWAY_CONFIG_FILE_H
 #define KOLK_GATEWAY_CONFIG_FILE_H
@@ -87,11 +88,17 @@ void gw_tenants_check(struct gw_check *check);
 void gw_tenants_load(struct gw_check *check);
 /* tools.c; the tools that a route names, once these are checked: */
 void gw_tools_check(struct gw_check *check);
-void gw_tools_programs_check(struct gw_check *check); /* whether this user can run them */
 void gw_tools_route_check(struct gw_check *check, struct gw_route *route);
 /* tracing.c */
 void gw_tracing_check(struct gw_check *check);
 /* warm.c */
 void gw_warm_check(struct gw_check *check);
+/* files.c, once all else is right. What the program uses while it runs: programs, directories, local
+ * addresses; of children, too, which kolk_config_try looks at. What a start opens; with warnings it is
+ * only a check, and what kolk-gateway.service makes need not be there: that is a warning. What may
+ * come later, too. */
+void gw_used_check(struct gw_check *check, bool children);
+void gw_opened_check(struct gw_check *check, struct kolk_config_error *warnings);
+void gw_later_check(struct gw_check *check);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* listen.c - what is wrong with listeners: addresses, sockets, files of TLS. */
-#define _GNU_SOURCE /* strerrordesc_np */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/pk.h>
@@ -13,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "tools/gateway/config/file.h"
 
@@ -234,15 +231,19 @@ static void files_end(struct files *f)
 static bool file_check(struct gw_check *c, const struct gw_listener *l, const char *key,
 		       const char *path)
 {
+	const bool directory = strcmp(key, "ca_directory") == 0;
+	const char *flaw;
 	struct stat about;
 
 	if (path == NULL)
 		return true;
-	if (access(path, R_OK) != 0 || stat(path, &about) != 0)
-		return gw_wrong(c, gw_place(l->place, "tls", key),
-				"write the path of a PEM file that this user may read",
-				"'%s' cannot be read: %s", key, strerrordesc_np(errno));
-	if (about.st_mode & S_IWOTH)
+	flaw = kolk_config_path_flaw(path, directory ? KOLK_PATH_ENTER : KOLK_PATH_READ);
+	if (flaw != NULL)
+		return gw_wrong(c, gw_place(l->place, "tls", key), directory ?
+					"write the path of a directory of PEM files" :
+					"write the path of a PEM file that this user may read",
+				"'%s' cannot be read: %s", key, flaw);
+	if (stat(path, &about) == 0 && (about.st_mode & S_IWOTH) != 0)
 		return gw_wrong(c, gw_place(l->place, "tls", key), "chmod o-w",
 				"all users of this machine may write '%s'", key);
 	return true;
@@ -280,6 +281,16 @@ static void key_check(struct gw_check *c, const struct gw_listener *l, struct fi
 			 "'key_file' is not the key of 'certificate_file'");
 }
 
+/* What is no certificate is passed over; a listener that trusts nobody lets no client in. */
+static void directory_check(struct gw_check *c, const struct gw_listener *l, struct files *f)
+{
+	(void)mbedtls_x509_crt_parse_path(&f->authorities, l->tls.ca_directory);
+	if (f->authorities.version == 0 && l->tls.ca_file == NULL)
+		gw_wrong(c, gw_place(l->place, "tls", "ca_directory"),
+			 "write the path of a directory of PEM files",
+			 "'ca_directory' has no certificate in it");
+}
+
 static void listener_files_check(struct gw_check *c, const struct gw_listener *l)
 {
 	struct files f;
@@ -297,7 +308,8 @@ static void listener_files_check(struct gw_check *c, const struct gw_listener *l
 	if (file_check(c, l, "crl_file", l->tls.crl_file) && l->tls.crl_file != NULL)
 		read_check(c, l, "crl_file",
 			   mbedtls_x509_crl_parse_file(&f.revoked, l->tls.crl_file));
-	(void)file_check(c, l, "ca_directory", l->tls.ca_directory);
+	if (file_check(c, l, "ca_directory", l->tls.ca_directory) && l->tls.ca_directory != NULL)
+		directory_check(c, l, &f);
 	files_end(&f);
 }
 

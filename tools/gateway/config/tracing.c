@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tracing.c - what is wrong with tracing. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tools/gateway/config/file.h"
+#include "tools/gateway/tenant.h"
 #include "tools/gateway/trace.h"
 #include "tools/gateway/url.h"
 
@@ -37,6 +36,7 @@ void gw_tracing_check(struct gw_check *c)
 	struct gw_tracing_options *o = &c->file->config.tracing;
 	struct gw_url url = { .target = NULL };
 	const char *flaw = o->endpoint != NULL ? endpoint_flaw(o, &url) : NULL;
+	struct gw_trouble trouble = { .suggestion = "" };
 
 	if (!share_read(o->sample != NULL ? o->sample : "0.01", &o->sample_from))
 		gw_wrong(c, kolk_config_place(place, "sample"), "as 0.01, which is one of a hundred",
@@ -49,7 +49,7 @@ void gw_tracing_check(struct gw_check *c)
 	if (flaw == NULL && !url.tls && o->ca_file != NULL)
 		gw_wrong(c, kolk_config_place(place, "ca_file"), "leave it out",
 			 "'ca_file' does not go with http://");
-	else if (o->ca_file != NULL && access(o->ca_file, R_OK) != 0)
-		gw_wrong(c, kolk_config_place(place, "ca_file"), "write the path of a PEM file",
-			 "'ca_file': cannot be read: %s", strerror(errno));
+	else if (o->ca_file != NULL && !gw_anchors_read(o->ca_file, &trouble))
+		gw_wrong(c, kolk_config_place(place, "ca_file"), trouble.suggestion, "'ca_file': %s",
+			 trouble.what);
 }
