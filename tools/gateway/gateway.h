@@ -29,6 +29,7 @@
  *   access_log.c  a line for each request
  *   log_file.c    the file of these lines, and the thread that writes it
  *   say.c         messages to standard error, which may be stuck
+ *   drain.c       what the end of drain_timeout breaks off
  *   count.c       numbers of each route: requests, refusals, bytes, latencies
  *   status/status.c the same for the admin server: JSON, metrics
  *   status/trace.c  those of spans
@@ -46,6 +47,7 @@
 #include <pthread.h>
 
 #include "tools/gateway/access_log.h"
+#include "tools/gateway/drain.h"
 #include "tools/gateway/fields.h"
 #include "tools/gateway/route.h"
 
@@ -75,6 +77,7 @@ struct gw_loop {
 	struct gw_fields fields;     /* of the head that is being passed on */
 	struct gw_log_buffer log;
 	struct gw_tracer *tracer;    /* NULL = requests are not traced now */
+	struct gw_broken_off broken_off; /* by the end of drain_timeout */
 	uint64_t request_ids;
 	uint64_t random;             /* state of a generator; not 0 */
 };

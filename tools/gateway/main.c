@@ -322,6 +322,7 @@ static uint64_t close_until_ns(uint64_t deadline_ns)
  * is the system's to free. */
 static bool stop(struct gateway *gateway)
 {
+	const uint64_t began_ns = kolk_in_ns(0);
 	uint64_t all_ns, rest, deadline_ns;
 	bool ended = true;
 
@@ -335,10 +336,13 @@ static bool stop(struct gateway *gateway)
 	gw_warm_end(gateway, kolk_in_ns(sooner(all_ns / 4, KOLK_S_NS)));
 	gw_mcp_drain(gateway);
 	gw_stdio_end(gateway, gateway->stdio, kolk_in_ns(all_ns > rest ? all_ns - rest : 0));
-	if (gateway->server != NULL)
-		(void)kolk_http_server_close(gateway->server,
-					     kolk_in_ns(all_ns > rest ? all_ns - rest : 0), NULL,
-					     NULL);
+	if (gateway->server != NULL) {
+		const uint64_t end_ns = kolk_in_ns(all_ns > rest ? all_ns - rest : 0);
+
+		gw_drain_begin(gateway, end_ns);
+		(void)kolk_http_server_close(gateway->server, end_ns, NULL, NULL);
+		gw_drain_say(gateway, began_ns);
+	}
 	gw_key_source_show(NULL);
 	gw_key_source_close(gateway->keys);
 	if (gateway->engine != NULL) {
@@ -426,24 +430,17 @@ static int serve(struct gw_config *config, const char *path, const char *stdio_r
 
 /* ---- arguments */
 
-/* A line for each. */
-static void warn(const struct kolk_config_error *warnings)
-{
-	char text[4096], *rest = text, *line;
-
-	kolk_config_error_text(warnings, text, sizeof text);
-	while (warnings->mistakes > 0 && (line = strsep(&rest, "\n")) != NULL)
-		fprintf(stderr, "kolk-gateway: warning: %s\n", line);
-}
-
 static int check(struct gw_config *config, const char *path, bool listens)
 {
 	struct kolk_config_error error = KOLK_INIT(kolk_config_error);
 	struct kolk_config_error warnings = KOLK_INIT(kolk_config_error);
 	enum kolk_err err = gw_config_try(config, listens, &error, &warnings);
+	char text[4096];
 
 	gw_config_free(config);
-	warn(&warnings);
+	kolk_config_error_text(&warnings, text, sizeof text);
+	if (warnings.mistakes > 0)
+		gw_say_lines("warning: ", text);
 	if (err != KOLK_OK)
 		return complain_config(&error);
 	printf("%s is right\n", path);

@@ -436,6 +436,7 @@ static void on_front_end(void *user, struct kolk_http_server_exchange *front, en
 	x->took_ns = kolk_in_ns(0) - x->begin_ns;
 	gw_log_exchange(x, err);
 	gw_status_end(x, err);
+	gw_drain_count(x, err);
 	if (x->traced)
 		gw_trace_end(x, err);
 	x->front = NULL;

@@ -48,3 +48,11 @@ void gw_say(const char *format, ...)
 	text[size] = '\n';
 	(void)!gw_say_bytes(text, size + 1);
 }
+
+void gw_say_lines(const char *before, char *text)
+{
+	char *line;
+
+	while ((line = strsep(&text, "\n")) != NULL)
+		gw_say("%s%s", before, line);
+}

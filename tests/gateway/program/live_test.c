@@ -55,6 +55,7 @@ static void test_drain(void)
 	CHECK(client_read(idle, NULL, text) && text[0] == '\0');
 	CHECK(client_read(slow, NULL, text)); /* its answer, and the end */
 	CHECK(strstr(text, "connection: close\r\n") != NULL && strstr(text, "\r\n\r\nok") != NULL);
+	CHECK(!program_says(&program, "broken off")); /* to the end of the program */
 	CHECK(program_stop(&program, 10000));
 	close(slow);
 	close(idle);
@@ -122,24 +123,49 @@ static void begin_stuck(const struct program *program, struct kit_mock *mock, in
 	CHECK(WITHIN_MS(5000, kit_mock_counts(mock).accepted >= STUCK));
 }
 
+static bool start_stuck(struct program *program, const struct kit_mock *mock, const char *timeout)
+{
+	char pools[256], routes[256];
+
+	snprintf(pools, sizeof pools, "  - {name: up, address: \"%s\", protocol: http}\n"
+		 "  - {name: h2, address: \"%s\", protocol: http, http: {version: 2}}\n",
+		 kit_mock_address(mock), kit_mock_address(mock));
+	snprintf(routes, sizeof routes, "    - {match: {path: /h2}, pool: h2}\n"
+		 "    - {match: {path: /}, pool: up}\n  drain_timeout: %s\n", timeout);
+	return program_start(program, pools, routes);
+}
+
+/* What is broken off is said: of these two are tunnels. */
+static void test_broken_off(void)
+{
+	struct kit_mock *mock = kit_mock_open(&(struct kit_mock_options){ .play = play_stuck });
+	struct program program;
+	int fds[STUCK];
+
+	MUST(mock != NULL);
+	MUST(start_stuck(&program, mock, "1s"));
+	begin_stuck(&program, mock, fds);
+	kill(program.pid, SIGTERM);
+	CHECK(program_says(&program, "kolk-gateway: broken off after ") &&
+	      program_says(&program, " s: requests 4, streams 2, sessions 0\n"));
+	(void)program_stop(&program, 60000); /* as in end_in_time */
+	for (int i = 0; i < STUCK; i++)
+		close(fds[i]);
+	kit_mock_close(mock);
+}
+
 /* SIGTERM; how long the end took. */
 static void end_in_time(const char *timeout, int ms)
 {
 	struct kit_mock *mock = kit_mock_open(&(struct kit_mock_options){ .play = play_stuck });
 	struct program program;
-	char pools[256], routes[256];
 	struct kit_control control;
 	int fds[STUCK], took_ms, wall_ms;
 	uint64_t begin_ms;
 	bool stopped;
 
 	MUST(mock != NULL);
-	snprintf(pools, sizeof pools, "  - {name: up, address: \"%s\", protocol: http}\n"
-		 "  - {name: h2, address: \"%s\", protocol: http, http: {version: 2}}\n",
-		 kit_mock_address(mock), kit_mock_address(mock));
-	snprintf(routes, sizeof routes, "    - {match: {path: /h2}, pool: h2}\n"
-		 "    - {match: {path: /}, pool: up}\n  drain_timeout: %s\n", timeout);
-	MUST(program_start(&program, pools, routes));
+	MUST(start_stuck(&program, mock, timeout));
 	begin_stuck(&program, mock, fds);
 	kit_control_begin(&control);
 	begin_ms = tap_now_ms();
@@ -325,6 +351,7 @@ static const struct tap_test tests[] = {
 	{ "SIGTERM: answers under way are finished", test_drain },
 	{ "SIGTERM: drain_timeout bounds all of the end", test_end_in_time },
 	{ "SIGTERM: drain_timeout none", test_end_at_once },
+	{ "SIGTERM: what is broken off is said", test_broken_off },
 	{ "SIGHUP: other routes, or none where the file is wrong", test_reload },
 	{ "options that a reload does not change", test_options_that_stay },
 	{ "limits of requests outlive a reload", test_limits_outlive_a_reload },

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mcp_end_test.c - SIGTERM, and a server of MCP that is slow to end. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/gateway/program/mcp_mock.h"
 #include "tests/gateway/program/mcp_place.h"
@@ -22,6 +24,33 @@ static void test_slow_child(void)
 		 INITIALIZE("2025-11-25", ""));
 	CHECK(program_ask(&program, request, text) == 0 && strstr(text, "mcp-session-id: ") != NULL);
 	CHECK(program_stop(&program, 30000));
+}
+
+/* A call in a session, and one whose client went: what the end breaks off is said. */
+static void test_broken_off(void)
+{
+	struct place place;
+	char session[512], other[512];
+	int fd, gone;
+
+	MUST(place_open(&place, &(struct place_options){ .server = { .versions = "2025-11-25" },
+							 .gateway = "  drain_timeout: 1s\n",
+							 .engine = "loops: 1" }));
+	(void)post(&place, "", INITIALIZE("2025-11-25", ""));
+	MUST(take_session(session));
+	(void)post(&place, "", INITIALIZE("2025-11-25", ""));
+	MUST(take_session(other));
+	mcp_fixture_hold(place.a, true);
+	fd = begin_request(&place, "POST /mcp", session, CALL("2", "echo", ""));
+	gone = begin_request(&place, "POST /mcp", other, CALL("2", "echo", ""));
+	CHECK(WITHIN_MS(10000, number(&place, MCP_N_calls_now) == 2));
+	close(gone);
+	kill(place.program.pid, SIGTERM);
+	CHECK(program_says(&place.program, "kolk-gateway: broken off after ") &&
+	      program_says(&place.program, " s: requests 1, streams 0, sessions 2\n"));
+	mcp_fixture_hold(place.a, false);
+	close(fd);
+	place_close(&place);
 }
 
 /* ---- several */
@@ -99,6 +128,7 @@ static void test_slow_servers(void)
 
 static const struct tap_test tests[] = {
 	{ "SIGTERM: a child that is slow to end has the time that is left", test_slow_child },
+	{ "SIGTERM: sessions that are broken off are said", test_broken_off },
 	{ "SIGTERM: sessions of several servers that are slow end at a time", test_slow_servers },
 };
 TAP_TESTS(mcp_end, tests);

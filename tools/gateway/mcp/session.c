@@ -180,6 +180,17 @@ static bool is_busy(const struct gw_mcp_session *session)
 	       (session->federated != NULL && gw_mcp_federated_is_busy(session));
 }
 
+uint32_t gw_mcp_sessions_busy(const struct gw_mcp_loop *mcp)
+{
+	uint32_t busy = 0;
+
+	if (mcp != NULL)
+		for (const struct gw_mcp_session *session = mcp->all; session != NULL;
+		     session = session->next)
+			busy += is_busy(session);
+	return busy;
+}
+
 /* It is put off by calls, and by what is under way. */
 static void on_idle(struct kolk_timer *timer, void *user)
 {

@@ -48,5 +48,7 @@ bool gw_mcp_session_cancel(struct gw_mcp_session *session, struct kolk_mcp_part 
 void gw_mcp_session_retire(struct gw_mcp_session *session);
 /* No id leads to it; it ends with its last call. */
 void gw_mcp_session_close(struct gw_mcp_session *session);
+/* How many of a loop have calls under way; on the loop. mcp NULL = none. */
+uint32_t gw_mcp_sessions_busy(const struct gw_mcp_loop *mcp);
 
 #endif
