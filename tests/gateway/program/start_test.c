@@ -187,6 +187,23 @@ static void test_later(void)
 		   "status 0\n"));
 }
 
+/* A check before the first start of the service finds no directory that it makes. */
+static void test_service(void)
+{
+	static const char file[] = "pools: []\nadmin: {listen: \"unix:/run/kolk/admin.sock\"}\n" LISTEN ANSWER;
+	const bool is_made = access("/run/kolk", F_OK) == 0;
+
+	told("--check --config $FILE", file);
+	CHECK(says(" is right\n", "status 0\n"));
+	CHECK((strstr(text, "kolk-gateway: warning: ") == NULL) == is_made);
+	CHECK(is_made || says(":2:17: 'listen' names '/run/kolk/admin.sock', whose directory is not there yet: "
+			      "kolk-gateway.service makes it as it starts\n", "status 0\n"));
+	if (!is_made)
+		told("--config $FILE", file);
+	CHECK(is_made || says(":2:17: 'listen' names '/run/kolk/admin.sock': No such file or directory"
+			      IN_DIRECTORY, "status 1\n"));
+}
+
 static void test_stdio_route(void)
 {
 	static const char tools[] =
@@ -216,6 +233,7 @@ static const struct tap_test tests[] = {
 	{ "programs that cannot be run", test_programs },
 	{ "certificates that are none", test_certificates },
 	{ "what may come later", test_later },
+	{ "directories that the service makes", test_service },
 	{ "--stdio with a path that no route has", test_stdio_route },
 };
 TAP_TESTS(start, tests);
