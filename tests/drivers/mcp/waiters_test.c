@@ -81,7 +81,63 @@ static void calls_beyond_waiters_max_are_refused(void **state)
 	place_close(&waiters.place);
 }
 
+/* All at once, so that all wait for one probe: the first is cancelled, and makes room for one. */
+static void start_all(void *user)
+{
+	struct waiters *waiters = user;
+
+	for (int i = 0; i < WAITERS; i++)
+		tracked_start(&waiters->calls[i]);
+	tracked_start(&waiters->more[0]);
+	tracked_cancel(&waiters->calls[0]);
+	tracked_start(&waiters->more[1]);
+}
+
+static void prepare(struct waiters *waiters, struct tracked *tracked)
+{
+	memset(tracked, 0, sizeof *tracked);
+	tracked->client = waiters->busy.client;
+	tracked->method = "tools/call";
+	tracked->params = "{\"name\":\"echo\",\"arguments\":{\"nonce\":\"n\"}}";
+}
+
+static void expect(struct tracked *tracked, enum kolk_err err)
+{
+	tracked_wait(tracked);
+	assert_int_equal(tracked->result.err, err);
+	kolk_mcp_result_free(&tracked->result);
+}
+
+static void calls_that_wait_for_the_era_are_waiters(void **state)
+{
+	static const char *const versions[] = { NULL, "2025-06-18,2025-11-25" };
+	static struct waiters waiters;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		struct place_options options = { .era_auto = true, .mcp.waiters_max = WAITERS };
+
+		options.server.versions = versions[k];
+		place_open(&waiters.place, &options);
+		waiters.busy.client = place_client(&waiters.place, "alice", NULL);
+		for (int i = 0; i < WAITERS; i++)
+			prepare(&waiters, &waiters.calls[i]);
+		prepare(&waiters, &waiters.more[0]);
+		prepare(&waiters, &waiters.more[1]);
+		place_on_loop(waiters.place.loop, start_all, &waiters);
+		expect(&waiters.calls[0], KOLK_E_CANCELLED);
+		for (int i = 1; i < WAITERS; i++)
+			expect(&waiters.calls[i], KOLK_OK);
+		expect(&waiters.more[0], KOLK_E_QUEUE_FULL);
+		expect(&waiters.more[1], KOLK_OK);
+		assert_int_equal(place_sessions(&waiters.place).waiting, 0);
+		place_client_close(&waiters.place, waiters.busy.client);
+		place_close(&waiters.place);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(calls_beyond_waiters_max_are_refused),
+	cmocka_unit_test(calls_that_wait_for_the_era_are_waiters),
 };
 CMOCKA_TESTS(mcp_waiters, tests);

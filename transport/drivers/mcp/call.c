@@ -106,7 +106,7 @@ void kolk__mcp_call_end_soon(struct kolk_mcp_call *call, enum kolk_err err)
 static void withdraw(struct kolk_mcp_call *call)
 {
 	if (call->state == MCP_PROBING)
-		mcp_list_del(&call->link);
+		kolk__mcp_era_remove(call);
 	else if (call->state == MCP_WAITING)
 		kolk__mcp_group_remove(call);
 	else if (call->state == MCP_SENT)

@@ -83,7 +83,7 @@ static void run_waiting(struct kolk_call *posted, void *user)
 		struct kolk_mcp_call *call =
 			mcp_container_of(waiting.next, struct kolk_mcp_call, link);
 
-		mcp_list_del(&call->link);
+		kolk__mcp_era_remove(call);
 		if (era != KOLK_MCP_ERA_AUTO)
 			kolk__mcp_call_go(call, era);
 		else if (may_be_taken(call, err, asker))
@@ -227,19 +227,33 @@ static bool want_era(struct mcp_loop *loop, const struct mcp_identity *identity)
 	return ask;
 }
 
+/* It is a waiter of the key of its sessions, whether there will be any or not: waiters_max bounds
+ * those that wait. */
 void kolk__mcp_era_enqueue(struct kolk_mcp_call *call)
 {
 	struct mcp_loop *loop = call->client->loop;
 	enum kolk_mcp_era era = era_believed(loop);
+	enum kolk_err err;
 
 	if (era != KOLK_MCP_ERA_AUTO) {
 		kolk__mcp_call_go(call, era);
+		return;
+	}
+	err = kolk_waiter_add(call->client->identity->key);
+	if (err != KOLK_OK) {
+		kolk__mcp_call_end_soon(call, err);
 		return;
 	}
 	call->state = MCP_PROBING;
 	mcp_list_add(&loop->probing, &call->link);
 	if (want_era(loop, call->client->identity))
 		probe(loop, call->client->identity);
+}
+
+void kolk__mcp_era_remove(struct kolk_mcp_call *call)
+{
+	mcp_list_del(&call->link);
+	kolk_waiter_remove(call->client->identity->key);
 }
 
 void kolk__mcp_era_forget(struct kolk_mcp *mcp)

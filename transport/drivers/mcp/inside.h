@@ -199,6 +199,8 @@ void kolk__mcp_modern_free(struct mcp_modern *modern);
 /* --- era.c --- */
 /* kolk__mcp_call_go now, or when the era is known; or kolk__mcp_call_end_soon. */
 void kolk__mcp_era_enqueue(struct kolk_mcp_call *call);
+/* It does not wait for that any more. */
+void kolk__mcp_era_remove(struct kolk_mcp_call *call);
 /* What was believed is refuted: ask again. */
 void kolk__mcp_era_forget(struct kolk_mcp *mcp);
 
