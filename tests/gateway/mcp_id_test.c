@@ -8,7 +8,7 @@
 #include "tools/gateway/mcp/id.h"
 #include "tools/gateway/tenant.h"
 
-enum { IDS = 1000 }; /* more than are remembered */
+enum { IDS = 1000 }; /* more than are remembered at first */
 
 static const uint8_t nobody[32], alice[32] = { 1 };
 
@@ -119,10 +119,40 @@ static void many_ids_have_places_of_their_own(void **state)
 	gw_mcp_ids_free(&ids);
 }
 
+static uint32_t open_all(struct gw_mcp_ids *ids, char id[][GW_MCP_ID_SIZE], uint32_t count)
+{
+	uint32_t opened = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		opened += opens(ids, id[i], place_of("a", alice));
+	return opened;
+}
+
+/* With another key no id is decrypted: those that open are remembered. */
+static void as_many_ids_are_remembered_as_there_are_sessions(void **state)
+{
+	static const uint8_t other_key[32] = { 8 };
+	static char id[IDS][GW_MCP_ID_SIZE];
+	struct gw_mcp_ids ids;
+
+	(void)state;
+	set_up(&ids);
+	for (uint32_t i = 0; i < IDS; i++)
+		seal(&ids, place_of("a", alice), id[i]);
+	assert_int_equal(open_all(&ids, id, IDS), IDS);
+	gw_mcp_ids_fit(&ids, IDS);
+	for (int times = 0; times < 8; times++) /* an id that another one displaced takes another place */
+		assert_int_equal(open_all(&ids, id, IDS), IDS);
+	assert_int_equal(mbedtls_gcm_setkey(&ids.gcm, MBEDTLS_CIPHER_ID_AES, other_key, 256), 0);
+	assert_in_range(open_all(&ids, id, IDS), IDS * 9 / 10, IDS);
+	gw_mcp_ids_free(&ids);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_id_is_good_for_what_it_is_bound_to),
 	cmocka_unit_test(an_id_has_one_spelling),
 	cmocka_unit_test(many_ids_have_places_of_their_own),
+	cmocka_unit_test(as_many_ids_are_remembered_as_there_are_sessions),
 };
 
 CMOCKA_TESTS(mcp_id, tests);

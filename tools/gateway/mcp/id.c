@@ -77,6 +77,8 @@ bool gw_mcp_id_seal(struct gw_mcp_ids *ids, const struct gw_mcp_place *place,
  * remembered. An id has a set of places: 64 ids, one place each of 256, would take every fifth from
  * another. */
 enum { ID_WORDS = 2 * SEALED / 8, BOUND_WORDS = 13, SET_BITS = 5, SET_PLACES = 8 };
+/* At first 256 places, at most 8 192: 1.7 MiB of a loop. */
+enum { DOUBLED_MAX = 5 };
 
 /* What is to be opened. */
 struct shown {
@@ -113,9 +115,16 @@ static uint64_t first_digits(const char *id)
 	return digits;
 }
 
+static size_t places(uint32_t doubled)
+{
+	return (size_t)SET_PLACES << (SET_BITS + doubled);
+}
+
 static struct gw_mcp_opened *set_of(const struct gw_mcp_ids *ids, uint64_t digits)
 {
-	return &ids->opened[(digits * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SET_BITS)) * SET_PLACES];
+	const uint64_t hash = digits * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &ids->opened[(hash >> (64 - SET_BITS - ids->doubled)) * SET_PLACES];
 }
 
 /* Where it may be: what these digits are is no secret, without the rest. NULL = nowhere. */
@@ -152,7 +161,7 @@ static void remember(struct gw_mcp_ids *ids, const struct shown *shown,
 	if (place->use != GW_MCP_USE_SESSION || shown->bound_size > sizeof opened->bound)
 		return;
 	if (ids->opened == NULL)
-		ids->opened = calloc((size_t)SET_PLACES << SET_BITS, sizeof *ids->opened);
+		ids->opened = calloc(places(ids->doubled), sizeof *ids->opened);
 	if (ids->opened == NULL)
 		return;
 	opened = &set_of(ids, first_digits(shown->id))[ids->next++ % SET_PLACES];
@@ -193,6 +202,20 @@ bool gw_mcp_id_open(struct gw_mcp_ids *ids, const char *id, struct gw_mcp_place 
 		return false;
 	remember(ids, &shown, place);
 	return true;
+}
+
+/* Twice as many places as sessions, so that few sets have more ids than places. */
+void gw_mcp_ids_fit(struct gw_mcp_ids *ids, uint32_t sessions)
+{
+	uint32_t doubled = 0;
+
+	while (doubled < DOUBLED_MAX && places(doubled) < 2 * (size_t)sessions)
+		doubled++;
+	if (doubled == ids->doubled)
+		return;
+	free(ids->opened);
+	ids->opened = NULL;
+	ids->doubled = doubled;
 }
 
 void gw_mcp_ids_free(struct gw_mcp_ids *ids)

@@ -31,12 +31,16 @@ struct gw_mcp_ids {
 	mbedtls_gcm_context gcm;
 	struct gw_mcp_opened *opened; /* NULL = there is none */
 	uint32_t next;                /* which place of its set the next one takes */
+	uint32_t doubled;             /* how often the number of places was */
 };
 
 bool gw_mcp_id_seal(struct gw_mcp_ids *ids, const struct gw_mcp_place *place,
 		    char id[GW_MCP_ID_SIZE]);
 /* use, route, tenant and principal are given; false: it is no id of theirs. */
 bool gw_mcp_id_open(struct gw_mcp_ids *ids, const char *id, struct gw_mcp_place *place);
+/* There may be so many sessions: as many ids are remembered, up to a bound. What was opened before is
+ * opened once more if that changes how many are. */
+void gw_mcp_ids_fit(struct gw_mcp_ids *ids, uint32_t sessions);
 void gw_mcp_ids_free(struct gw_mcp_ids *ids);
 
 #endif

@@ -230,6 +230,7 @@ static bool grow(struct gw_mcp_loop *mcp)
 	for (uint32_t i = 0; i < capacity - mcp->capacity; i++)
 		grown_free[i] = capacity - 1 - i;
 	mcp->capacity = capacity;
+	gw_mcp_ids_fit(&mcp->ids, capacity);
 	return true;
 }
 
