@@ -20,10 +20,10 @@
 /* What a client repeats. */
 enum load_kind {
 	LOAD_LEGACY,  /* initialize once; then a call, again and again */
-	LOAD_MODERN,  /* a call that stands for itself (2026-07-28) */
+	LOAD_MODERN,  /* a stateless call (2026-07-28) */
 	LOAD_SESSION, /* initialize, a call, the end of the session: together one call of the figures */
 	LOAD_IDLE,    /* initialize, then a stream of events (GET) that stays */
-	LOAD_LISTEN   /* such a stream that stands for itself (2026-07-28) */
+	LOAD_LISTEN   /* such a stream, stateless (2026-07-28) */
 };
 
 enum load_step { LOAD_INITIALIZE, LOAD_INITIALIZED, LOAD_CALL, LOAD_DELETE, LOAD_GET, LOAD_STEPS };

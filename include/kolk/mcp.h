@@ -34,9 +34,9 @@ struct kolk_mcp_client;
 struct kolk_mcp_call;
 struct kolk_mcp_envelope;
 
-/* The eras of the protocol. Versions up to 2025-11-25 have sessions. In 2026-07-28 each request
- * stands for itself: nothing below of sessions holds, isolation and sharing do nothing, and there
- * is no kolk_mcp_reply: what the server needs is in results ("resultType":"input_required"). The
+/* The eras of the protocol. Versions up to 2025-11-25 have sessions. In 2026-07-28 requests
+ * are stateless: nothing below about sessions holds, isolation and sharing do nothing, and there is
+ * no kolk_mcp_reply: what the server needs is in results ("resultType":"input_required"). The
  * library adds to params what every request says (_meta: version, capabilities, client_info, unless
  * the caller did), and the fields MCP-Protocol-Version, Mcp-Method and Mcp-Name; Mcp-Param-* are
  * the caller's. */

@@ -178,7 +178,7 @@ static void test_modern(void)
 static const struct tap_test tests[] = {
 	{ "a request that is passed on", test_passed },
 	{ "a call in a session", test_session },
-	{ "a call that stands for itself", test_modern },
+	{ "a stateless call", test_modern },
 };
 
 TAP_TESTS(allocations, tests);

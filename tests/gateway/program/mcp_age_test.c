@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mcp_age_test.c - a client's stream that only listens ends at its greatest age, whole, and is asked for
- * again: of a session, of a request that stands for itself, of several servers. */
+ * again: of a session, of a stateless request, of several servers. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

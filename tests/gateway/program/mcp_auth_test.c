@@ -131,7 +131,7 @@ static int call(const struct place *place, const char *session, const char *toke
 					     .body = CALL_OF("whoami") });
 }
 
-/* A request that stands for itself. */
+/* A stateless request. */
 #define MODERN(tool, more, can) \
 	REQUEST("3", "tools/call", "\"name\":\"" tool "\",\"arguments\":{}," more META("", can))
 
@@ -322,7 +322,7 @@ static void test_pass(void)
 	end(&place);
 }
 
-/* Requests that stand for themselves, to a server with sessions: each its own, by its own token. */
+/* Stateless requests, to a server with sessions: each its own, by its own token. */
 static void test_pass_modern(void)
 {
 	const struct token ann = token_of("ann", 1), bob = token_of("bob", 1);
@@ -606,7 +606,7 @@ static const struct tap_test tests[] = {
 	{ "a refreshed token keeps its session", test_refreshed },
 	{ "a token is for the resource", test_audience },
 	{ "the client's token is passed", test_pass },
-	{ "the token of a request that stands for itself is passed", test_pass_modern },
+	{ "the token of a stateless request is passed", test_pass_modern },
 	{ "the client's token is passed, the metadata are the route's", test_pass_metadata },
 	{ "a token that was renewed is tried once", test_retry },
 	{ "a token that is refused", test_refused },

@@ -674,7 +674,7 @@ static void test_denied(void)
 
 static const struct tap_test tests[] = {
 	{ "a client's session is one with each server", test_session },
-	{ "requests that stand for themselves", test_modern },
+	{ "stateless requests", test_modern },
 	{ "names that are nobody's reach no server", test_unknown },
 	{ "all pages of both are on one", test_pages },
 	{ "what may be kept is not asked for twice", test_kept },

@@ -17,7 +17,7 @@
 	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":" \
 	id "}}"
 
-/* Of requests that stand for themselves. more: members with a comma behind each. */
+/* Of stateless requests. more: members with a comma behind each. */
 #define META_MEMBERS(capabilities)                                    \
 	"\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"," \
 	"\"io.modelcontextprotocol/clientCapabilities\":{" capabilities "}"

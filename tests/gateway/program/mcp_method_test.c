@@ -27,7 +27,7 @@ static bool is_refused(const struct program *program, const char *method, const 
 #define MODERN "-H 'Mcp-Protocol-Version: 2026-07-28'"
 #define LEGACY "-H 'Mcp-Protocol-Version: 2025-11-25'"
 
-/* Requests that stand for themselves are POST alone; sessions have GET and DELETE, too. The gateway
+/* Stateless requests are POST alone; sessions have GET and DELETE, too. The gateway
  * says so itself: at the server's address nothing listens. */
 static void test_methods(void)
 {

@@ -376,7 +376,7 @@ static void test_no_token(void)
 	unlink(path);
 }
 
-/* ---- requests that stand for themselves */
+/* ---- stateless requests */
 
 #define MODERN(id, method) REQUEST(id, method, META("", ""))
 #define MODERN_CALL(id, tool, arguments)                                                      \
@@ -489,7 +489,7 @@ static const struct tap_test tests[] = {
 	{ "nothing is left of what ended", test_memory },
 	{ "credentials are the pool's", test_token },
 	{ "a token file without a token", test_no_token },
-	{ "requests that stand for themselves", test_modern },
+	{ "stateless requests", test_modern },
 	{ "such requests to a server with sessions", test_modern_to_legacy },
 	{ "a server that is a child process", test_stdio },
 };

@@ -95,7 +95,7 @@ static void end(struct place *place, uint64_t runs)
 
 #define ANONYMOUS(capabilities) "\"_meta\":{" META_MEMBERS(capabilities) "}"
 
-/* A client on a route: with a session, or, "" in it, one whose requests stand for themselves. */
+/* A client on a route: with a session, or, "" in it, one whose requests are stateless. */
 struct client {
 	const char *line; /* "POST /mcp" */
 	char session[512];

@@ -562,7 +562,7 @@ static const struct tap_test tests[] = {
 	{ "the session of a frequent user is made before the first request", test_sessions },
 	{ "so is one that a client holds for itself", test_bound },
 	{ "so is one that several clients share", test_multiplexed },
-	{ "so is one for requests that stand for themselves", test_calls },
+	{ "so is one for stateless requests", test_calls },
 	{ "so is one with a server of several behind a route", test_federation },
 	{ "what was made ahead is not another client's", test_another_client },
 	{ "one that a client has alone is made, for such a client, once", test_alone },

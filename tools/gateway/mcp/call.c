@@ -303,9 +303,8 @@ void gw_mcp_call_refuse(struct gw_mcp_call *call, uint32_t status, const char *t
 
 /* ---- from front to home */
 
-/* Without its client a stream that only listens has no purpose, and a request that stands for itself
- * is cancelled. The answer to another is lost, as the protocol has it: a client that goes did not
- * cancel. */
+/* Without its client a stream that only listens has no purpose, and a stateless request is cancelled.
+ * The answer to another is lost, as the protocol has it: a client that goes did not cancel. */
 static void turn(struct gw_mcp_call *call)
 {
 	bool gone, resume;

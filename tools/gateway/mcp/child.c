@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * child.c - a server that is a child process with `era: auto`: has it sessions? A request that
- * stands for itself asks it first (server/discover), in a child that serves such requests if it
- * answers. An error, silence or its end says that it has sessions: some servers end when they are
- * asked, so no session is in that child. The silence of one that has answered before says that it is
- * busy.
+ * child.c - a server that is a child process with `era: auto`: has it sessions? A stateless request
+ * asks it first (server/discover), in a child that serves such requests if it answers. An error,
+ * silence or its end says that it has sessions: some servers end when they are asked, so no session
+ * is in that child. The silence of one that has answered before says that it is busy.
  */
 #include "tools/gateway/mcp/child.h"
 

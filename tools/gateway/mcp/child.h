@@ -12,7 +12,7 @@ static inline enum kolk_mcp_era gw_mcp_child_era(const struct gw_mcp_pool *pool)
 	return (enum kolk_mcp_era)(kolk__load_relaxed(&pool->child_era) & 3);
 }
 
-/* Where requests that stand for themselves go. */
+/* Where stateless requests go. */
 static inline struct kolk_mcp *gw_mcp_calls(const struct gw_mcp_pool *pool)
 {
 	return pool->modern != NULL && gw_mcp_child_era(pool) == KOLK_MCP_MODERN ? pool->modern :

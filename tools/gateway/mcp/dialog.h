@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dialog.h - requests that stand for themselves (2026-07-28) to a server with sessions that asks
- * its client something.
+ * dialog.h - stateless requests (2026-07-28) to a server with sessions that asks its client
+ * something.
  *
  *   client                    gateway                        server
  *   tools/call ──────────────► the same, on a pooled session ►

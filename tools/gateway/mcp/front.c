@@ -189,7 +189,7 @@ static void refuse_call(struct gw_mcp_call *call, uint32_t status, const char *e
 	gw_mcp_front_turn(call);
 }
 
-/* A request that stands for itself. */
+/* A stateless request. */
 static void take_modern(struct gw_exchange *x)
 {
 	struct gw_mcp_call *call = x->mcp;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * legacy.h - what requests that stand for themselves (2026-07-28) want besides their answer of a
- * server with sessions: log messages (level.c), and subscriptions (subscribe.c). Both need a
+ * legacy.h - what stateless requests (2026-07-28) want of a server with sessions besides their
+ * answer: log messages (level.c), and subscriptions (subscribe.c). Both need a
  * session that the request has alone. On its home.
  */
 #ifndef KOLK_GATEWAY_MCP_LEGACY_H

@@ -21,7 +21,7 @@ static const struct gw_mcp_list {
 
 /* ---- asked */
 
-/* A page, with the _meta that a request needs which stands for itself. */
+/* A page, with the _meta that a stateless request needs. */
 static bool put_request(struct gw_pipe *out, const struct gw_mcp_call *whole,
 			struct kolk_mcp_part cursor)
 {

@@ -21,8 +21,8 @@ void gw_mcp_engine_options(const struct gw_config *config, struct kolk_engine_op
 		options->resources_max = GW_MCP_RESOURCES_MAX;
 }
 
-/* How requests that stand for themselves use sessions, where the server has some: no wider than the
- * file says. What a client would have alone, such a request has. */
+/* How stateless requests use sessions, where the server has some: shared no more widely than the file
+ * says. What a client would have alone, such a request has. */
 static uint32_t sharing_of_calls(const struct kolk_mcp_options *options)
 {
 	if (options->sharing == KOLK_MCP_MULTIPLEXED || options->sharing == KOLK_MCP_EXCLUSIVE)

@@ -9,11 +9,11 @@
  *   begin.c        what it asks of the server; answer.c: what comes back; challenge.h: with a 401
  *   session.h      sessions of clients; id.h: their ids; token.h: the tokens that servers are shown
  *   stdio.h        a client at standard input and output
- *   modern.h       requests that stand for themselves (2026-07-28); legacy.h: such that listen
+ *   modern.h       stateless requests (2026-07-28); legacy.h: those that listen
  *   write.h        messages as events, and as JSON; batch.h: arrays of messages
  *   child.h        whether a child process has sessions; tool/server.h: servers of the gateway's own
- *   adapt.h        clients with sessions of a server that has none (2026-07-28); dialog.h: requests
- *                  that stand for themselves, whose server has sessions and asks
+ *   adapt.h        clients with sessions of a server that has none (2026-07-28); dialog.h: stateless
+ *                  requests whose server has sessions and asks
  *   tools.h        tools that a client may not have; federation.h: several servers behind one route
  *   cached.h       answers that are kept; cache.h: where. age.h, silence.h: streams
  *
@@ -47,7 +47,7 @@ enum { GW_MCP_SESSIONS_MAX = 65536, GW_MCP_RESOURCES_MAX = 16384 };
 struct gw_mcp_pool {
 	char name[64];
 	struct kolk_mcp *sessions;   /* for clients with sessions; NULL = `era: modern` */
-	struct kolk_mcp *calls;      /* for requests that stand for themselves */
+	struct kolk_mcp *calls;      /* for stateless requests */
 	struct kolk_mcp *modern;     /* instead, if a child with `era: auto` has no sessions */
 	struct kolk_mcp_options options;
 	struct gw_mcp_tokens *tokens; /* token.h; NULL = none is sent */
@@ -107,7 +107,7 @@ struct gw_mcp_ask {
 struct gw_mcp_call {
 	/* Written by front before home sees it. */
 	enum gw_mcp_kind kind;
-	bool modern;                 /* it stands for itself; home is front, unless: */
+	bool modern;                 /* it is stateless; home is front, unless: */
 	bool continues;              /* it goes on with a suspended one, in `slot` of its home */
 	bool passes;                 /* mcp.client_token: the server is shown `token` */
 	struct gw_mcp_pool *pool;

@@ -96,7 +96,7 @@ bool gw_mcp_merge_initialize(const struct gw_mcp_fanout *fanout, struct gw_pipe 
 	       gw_pipe_put(out, "}");
 }
 
-/* ---- requests that stand for themselves */
+/* ---- stateless requests */
 
 static void discovered(struct gw_mcp_fanout *fanout, uint32_t member, struct gw_mcp_call *call)
 {

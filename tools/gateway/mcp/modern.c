@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * modern.c - requests of the version 2026-07-28, which stand for themselves: whether one is such,
- * and whether its header says what its body does.
+ * modern.c - stateless requests (version 2026-07-28): whether a request is one, and whether its
+ * header says what its body does.
  */
 #include <mbedtls/base64.h>
 #include <stdio.h>

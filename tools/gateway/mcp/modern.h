@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* modern.h - requests that stand for themselves (2026-07-28): what says that one does, and what
- * is wrong with it. */
+/* modern.h - stateless requests (2026-07-28): what says that a request is one, and what is wrong
+ * with it. */
 #ifndef KOLK_GATEWAY_MCP_MODERN_H
 #define KOLK_GATEWAY_MCP_MODERN_H
 

@@ -61,7 +61,7 @@ void gw_stdio_refuse(struct gw_mcp_call *call, int code, const char *text)
 	gw_stdio_drop(call);
 }
 
-/* ---- requests that stand for themselves */
+/* ---- stateless requests */
 
 static bool is_same(struct kolk_mcp_part one, struct kolk_mcp_part other)
 {

@@ -75,7 +75,7 @@ static void listen_in_session(struct gw_mcp_call *call)
 		gw_mcp_federated_reach(call, GW_FEDERATION_MAX, open_streams);
 }
 
-/* ---- of requests that stand for themselves */
+/* ---- of stateless requests */
 
 /* The resources that are one member's, as it knows them. */
 static bool put_uris(struct gw_pipe *out, const struct gw_mcp_call *whole, uint32_t member,

@@ -28,7 +28,7 @@
 enum gw_warm_kind {
 	GW_WARM_CONNECTION, /* of the tenant, to the upstream */
 	GW_WARM_SESSION,    /* for a client with sessions */
-	GW_WARM_CALL,       /* for requests that stand for themselves */
+	GW_WARM_CALL,       /* for stateless requests */
 	GW_WARM_KINDS
 };
 
@@ -180,7 +180,7 @@ struct kolk_mcp_client *gw_warm_ahead_take(struct gw_mcp_call *call);
 
 /* ---- use.c: on the loop */
 
-/* A request of a tenant goes to a pool; one of kolk/mcp.h stands for itself (dialog: its client told
+/* A request of a tenant goes to a pool; to one of kolk/mcp.h, a stateless one (dialog: its client said
  * what it can be asked). */
 void gw_warm_use_pool(struct gw_loop *loop, const char *pool, const char *tenant);
 void gw_warm_use_call(const struct gw_mcp_call *call, bool dialog);

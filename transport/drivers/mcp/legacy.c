@@ -2,7 +2,7 @@
 /*
  * legacy.c - messages of the eras with sessions: what a caller of the modern era says of itself in
  * _meta stays here. The session has said it, and a server of both eras would take the message for
- * one that stands for itself.
+ * a stateless one.
  */
 #include "transport/drivers/mcp/inside.h"
 
