@@ -144,7 +144,7 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 						   .closed = kolk__on_closed,
 						   .log = log_hook,
 						   .log_user = engine };
-	enum kolk_err err = kolk__transport_open(engine->sys, &host, o->backend,
+	enum kolk_err err = kolk__transport_open(engine->sys, &host, o->backend, o->busy_poll_ns,
 						 &engine->transport);
 
 	for (uint32_t i = 0; err == KOLK_OK && i < engine->shard_count; i++)

@@ -78,7 +78,11 @@ typedef void *kolk__pointer;
 	KOLK_OPTION_FIELD(X, kolk__failure_pointer, failure, POINTER, 0)                                 \
 	X(uint32_t, loops_reserved, COUNT, LIFE, 0, 1, KOLK_LOOPS_MAX, "loops_reserved", NULL,     \
 	  NULL, NULL, "threads for so many, so that a reload can raise `loops`")                   \
-	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)
+	KOLK_OPTION_FIELD(X, uint32_t, reserved, RESERVED, 0)                                            \
+	X(uint64_t, busy_poll_ns, DURATION, LIFE | NONE, 0, KOLK_US_NS, 10 * KOLK_MS_NS,           \
+	  "busy_poll", NULL, NULL, "none",                                                         \
+	  "how long a loop without work looks for events before it sleeps: "                       \
+	  "[busy polling](embedding.md#busy-polling)")
 
 #define KOLK__TLS_OPTIONS(X)                                                                       \
 	KOLK_OPTION_FIELD(X, uint32_t, size, SIZE, 0)                                                    \

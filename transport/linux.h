@@ -11,7 +11,7 @@ enum kolk_err kolk__linux_ring_open(void *context, uint32_t backend, struct kolk
 void kolk__linux_ring_close(struct kolk_ring *ring);
 void kolk__linux_ring_submit(struct kolk_ring *ring, struct kolk_op *op);
 void kolk__linux_ring_cancel(struct kolk_ring *ring, struct kolk_op *op);
-int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns);
+int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns, uint64_t busy_ns);
 void kolk__linux_ring_wake(struct kolk_ring *ring);
 void kolk__linux_ring_flush(struct kolk_ring *ring);
 int kolk__linux_ring_fd(struct kolk_ring *ring);

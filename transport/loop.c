@@ -11,7 +11,7 @@
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 				   const struct kolk__link_callbacks *callbacks, uint32_t backend,
-				   struct kolk__transport **out)
+				   uint64_t busy_poll_ns, struct kolk__transport **out)
 {
 	struct kolk__transport *transport =
 		sys->allocate(sys->context, 16, sizeof(struct kolk__transport));
@@ -21,6 +21,7 @@ enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 	transport->sys = sys;
 	transport->callbacks = *callbacks;
 	transport->backend = backend;
+	transport->busy_poll_ns = busy_poll_ns;
 	*out = transport;
 	return KOLK_OK;
 }
@@ -177,7 +178,8 @@ static void run_done(struct kolk__io_loop *loop)
 /* Reap the ring once, and run the callbacks. Positive = there was something; or -errno. */
 static int reap(struct kolk__io_loop *loop, uint64_t timeout_ns)
 {
-	int result = loop->transport->sys->ring_step(loop->ring, timeout_ns);
+	struct kolk__transport *transport = loop->transport;
+	int result = transport->sys->ring_step(loop->ring, timeout_ns, transport->busy_poll_ns);
 
 	run_tasks(loop);
 	if (loop->done != NULL && result == 0)

@@ -18,6 +18,7 @@ struct kolk__transport {
 	const struct kolk_sys *sys;
 	struct kolk__link_callbacks callbacks;
 	uint32_t backend;
+	uint64_t busy_poll_ns; /* how long a step looks for events before it sleeps */
 	const char *name;      /* the back end in use; NULL until the first loop */
 	kolk__atomic_u64 upstreams; /* relaxed: opened so far */
 };

@@ -223,31 +223,71 @@ static void lazy_waited(struct kolk_ring *ring, bool came)
 	ring->hurries_left = ring->hurries;
 }
 
+/*
+ * Busy polling
+ *
+ * A thread that sleeps is woken through an interrupt and the scheduler, on virtual machines after
+ * tens of microseconds. For busy_ns a wait looks again and again instead. It is not sleeping
+ * then: a wake of another thread makes no system call, and is seen here.
+ */
+static int poll_busily(struct kolk_ring *ring, uint64_t busy_ns, uint32_t lazy)
+{
+	const struct kolk_sys *sys = kolk_sys_linux();
+	uint64_t end_ns = sys->now_ns(sys->context) + busy_ns;
+	int result;
+
+	do {
+		result = ring->calls->wait(ring, 0, lazy);
+		lazy = 0; /* they have ended, and do not count twice */
+	} while (result == 0 && !kolk__load_relaxed(&ring->woken) &&
+		 sys->now_ns(sys->context) < end_ns);
+	return result;
+}
+
+static int sleep_until(struct kolk_ring *ring, uint64_t timeout_ns, uint32_t lazy)
+{
+	int result;
+
+	kolk__store_sc(&ring->sleeping, 1);   /* RING.SC1 */
+	if (kolk__load_sc(&ring->woken) != 0) /* RING.SC1 */
+		timeout_ns = lazy = 0;
+	result = ring->calls->wait(ring, timeout_ns, lazy);
+	kolk__store_sc(&ring->sleeping, 0);
+	return result;
+}
+
+static int wait_some(struct kolk_ring *ring, uint64_t timeout_ns, uint64_t busy_ns)
+{
+	uint32_t lazy = timeout_ns != 0 ? lazy_count(ring) : 0, still_lazy = lazy;
+	int result = 0;
+
+	if (timeout_ns == 0 || (ring->done != NULL && lazy == 0))
+		return ring->calls->wait(ring, 0, 0);
+	if (lazy > 0 && timeout_ns > LAZY_NS)
+		timeout_ns = LAZY_NS;
+	if (busy_ns > timeout_ns)
+		busy_ns = timeout_ns;
+	if (busy_ns > 0) {
+		result = poll_busily(ring, busy_ns, lazy);
+		still_lazy = 0;
+		timeout_ns -= timeout_ns != KOLK_FOREVER ? busy_ns : 0;
+	}
+	if (result == 0)
+		result = sleep_until(ring, timeout_ns, still_lazy);
+	if (lazy > 0)
+		lazy_waited(ring, result > 0 || kolk__load_relaxed(&ring->woken));
+	return result;
+}
+
 /* Reap everything first, run callbacks later: so no callback sees a half-reaped step. */
-int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns)
+int kolk__linux_ring_step(struct kolk_ring *ring, uint64_t timeout_ns, uint64_t busy_ns)
 {
 	struct kolk_op *list;
-	uint32_t lazy;
 	bool any;
 	int result;
 
 	kolk__work_reap(ring);
-	lazy = timeout_ns != 0 ? lazy_count(ring) : 0;
-	if (lazy > 0 && timeout_ns > LAZY_NS)
-		timeout_ns = LAZY_NS;
-	if (timeout_ns != 0 && (ring->done == NULL || lazy > 0)) {
-		kolk__store_sc(&ring->sleeping, 1);   /* RING.SC1 */
-		if (kolk__load_sc(&ring->woken) != 0) /* RING.SC1 */
-			timeout_ns = 0;
-	} else {
-		timeout_ns = 0;
-	}
-	if (timeout_ns == 0)
-		lazy = 0;
-	result = ring->calls->wait(ring, timeout_ns, lazy);
-	if (lazy > 0)
-		lazy_waited(ring, result > 0);
-	kolk__store_sc(&ring->sleeping, 0);
+	result = wait_some(ring, timeout_ns, busy_ns);
 	kolk__exchange_sc(&ring->woken, 0);
 	kolk__work_reap(ring);
 	if (ring->watched_ready) {

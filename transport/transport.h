@@ -69,7 +69,7 @@ struct kolk__link_callbacks {
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 				   const struct kolk__link_callbacks *callbacks, uint32_t backend,
-				   struct kolk__transport **transport);
+				   uint64_t busy_poll_ns, struct kolk__transport **transport);
 void kolk__transport_close(struct kolk__transport *transport);
 const char *kolk__transport_backend(const struct kolk__transport *transport);
 

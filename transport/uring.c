@@ -162,11 +162,11 @@ static int32_t result_of(const struct kolk_op *op, int32_t result)
 
 /* Reap all completions: one entry into the kernel runs at most about 20 of the deferred ones, and
  * the rest would be taken for the answer of a request that is sent in this step. With TASKRUN_FLAG
- * io_uring_peek_batch_cqe knows that, and runs the rest. */
-static void reap(struct uring *ring)
+ * io_uring_peek_batch_cqe knows that, and runs the rest. Returns how many there were. */
+static unsigned reap(struct uring *ring)
 {
 	struct io_uring_cqe *cqes[BATCH];
-	unsigned count;
+	unsigned count, all = 0;
 
 	while (ring->reaped <= COMPLETIONS - BATCH &&
 	       (count = io_uring_peek_batch_cqe(&ring->ring, cqes, BATCH)) > 0) {
@@ -186,7 +186,9 @@ static void reap(struct uring *ring)
 			};
 		}
 		io_uring_cq_advance(&ring->ring, count);
+		all += count;
 	}
+	return all;
 }
 
 /* A piece, or the end. The kernel also ends a stream for reasons of its own (no buffer was free,
@@ -411,10 +413,9 @@ static int wait_completions(struct kolk_ring *base, uint64_t timeout_ns, uint32_
 	else
 		result = io_uring_submit_and_wait_timeout(&ring->ring, &cqe, lazy + 1, &timeout,
 							  NULL);
-	came = io_uring_cq_ready(&ring->ring) > lazy;
 	ring->messages = 0;
 	current_ring = ring;
-	reap(ring);
+	came = reap(ring) > lazy;
 	signal_clear(ring);
 	if (result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
 		return came; /* what was not submitted stays queued for the next step */

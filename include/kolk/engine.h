@@ -58,6 +58,9 @@ struct kolk_engine_options {
 	uint32_t loops_reserved;  /* this many are opened and run, so more can be made active later;
 	                           * 0 = loops; <= KOLK_LOOPS_MAX */
 	uint32_t reserved;        /* zero */
+	uint64_t busy_poll_ns;    /* how long a loop that has nothing to do looks for events before
+				   * it sleeps: saves the wake-up of its thread, and costs CPU time
+				   * (docs/embedding.md); 0 = it sleeps at once; <= 10 ms */
 };                                /* since 0.1 */
 
 #define KOLK_LOOPS_MAX 256

@@ -132,7 +132,7 @@ static void step(struct program *p, struct ring *ring, uint64_t timeout_ns)
 	ring->steps++;
 	ring->stepping = true;
 	ring->called = false;
-	result = p->sys->ring_step(ring->ring, timeout_ns);
+	result = p->sys->ring_step(ring->ring, timeout_ns, one_in(p, 2) ? 20 * KOLK_US_NS : 0);
 	ring->stepping = false;
 	p->sys->ring_flush(ring->ring);
 	if (result < 0)

@@ -54,6 +54,7 @@ static void engine_options(void **state)
 	ENGINE("tenant_connections_max", o.tenant_connections_max = KOLK_NONE);
 	ENGINE("tenant_keys_max", o.tenant_keys_max = KOLK_NONE);
 	ENGINE("maintenance_interval_ns", o.maintenance_interval_ns = 5);
+	ENGINE("busy_poll_ns", o.busy_poll_ns = 10 * KOLK_MS_NS + 1);
 	assert_int_equal(kolk_engine_create(&wrong_size, &engine), KOLK_E_OPTIONS);
 }
 

@@ -30,9 +30,9 @@ static bool fast_wait(void *context, uint32_t *word, uint32_t expected, uint64_t
 	return kolk_sys_linux()->wait(context, word, expected, slowed(deadline_ns));
 }
 
-static int fast_step(struct kolk_ring *ring, uint64_t timeout_ns)
+static int fast_step(struct kolk_ring *ring, uint64_t timeout_ns, uint64_t busy_ns)
 {
-	return kolk_sys_linux()->ring_step(ring, slowed(timeout_ns));
+	return kolk_sys_linux()->ring_step(ring, slowed(timeout_ns), slowed(busy_ns));
 }
 
 static struct kolk_engine *fast_engine(bool embedder)

@@ -48,7 +48,7 @@ static void submit(const struct kolk_sys *sys, struct kolk_ring *ring, struct me
 static bool run_until(const struct kolk_sys *sys, struct kolk_ring *ring,
 		      const struct meeting *meeting, uint32_t count)
 {
-	return WITHIN_MS(10000, sys->ring_step(ring, KOLK_MS_NS) >= 0 && meeting->ended == count);
+	return WITHIN_MS(10000, sys->ring_step(ring, KOLK_MS_NS, 0) >= 0 && meeting->ended == count);
 }
 
 /* One thread is idle, and was signalled for the first; it is not awake when the second comes. */
@@ -104,7 +104,7 @@ static void loop_goes_on(const struct kolk_sys *sys, struct kolk_ring *ring)
 	CHECK(WITHIN_MS(10000, kolk__load_relaxed(&preemption.stopped)));
 	from_ms = tap_now_ms();
 	submit(sys, ring, &meeting, 1, nothing);
-	CHECK(sys->ring_step(ring, 0) >= 0);
+	CHECK(sys->ring_step(ring, 0, 0) >= 0);
 	CHECK(tap_now_ms() - from_ms < STOPPED_MS / 2);
 	kolk__store_relaxed(&preemption.resumed, 1);
 	CHECK(run_until(sys, ring, &meeting, 2));

@@ -188,7 +188,8 @@ struct kolk_sys {
 
 	/* Rings. ring_open picks or enforces the back end (enum kolk_backend); *name says which one
 	 * it is, *why (static text, or NULL) why it is not io_uring. timeout_ns 0 = do not wait,
-	 * KOLK_FOREVER. ring_step returns 1 if it called back, 0 if it did not (it was woken or
+	 * KOLK_FOREVER. A step that waits looks for events without sleeping for the first busy_ns
+	 * of its wait. ring_step returns 1 if it called back, 0 if it did not (it was woken or
 	 * interrupted; completions may then be delivered by the next step), or -errno. ring_close:
 	 * any thread, when no other is inside a call. */
 	enum kolk_err (*ring_open)(void *context, uint32_t backend, struct kolk_ring **ring,
@@ -196,7 +197,7 @@ struct kolk_sys {
 	void (*ring_close)(struct kolk_ring *ring);
 	void (*ring_submit)(struct kolk_ring *ring, struct kolk_op *op);
 	void (*ring_cancel)(struct kolk_ring *ring, struct kolk_op *op);
-	int (*ring_step)(struct kolk_ring *ring, uint64_t timeout_ns);
+	int (*ring_step)(struct kolk_ring *ring, uint64_t timeout_ns, uint64_t busy_ns);
 	void (*ring_wake)(struct kolk_ring *ring);
 	/* The owner is about to do something other than step: submit the wakes of other rings that
 	 * it has queued and, once ring_fd was called, everything that it has queued. */
