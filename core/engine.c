@@ -144,9 +144,11 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 						   .closed = kolk__on_closed,
 						   .log = log_hook,
 						   .log_user = engine };
-	enum kolk_err err = kolk__transport_open(engine->sys, &host, o->backend, o->busy_poll_ns,
+	enum kolk_err err = kolk__transport_open(engine->sys, &host, o->backend,
 						 &engine->transport);
 
+	if (err == KOLK_OK)
+		kolk__transport_busy_poll_set(engine->transport, o->busy_poll_ns);
 	for (uint32_t i = 0; err == KOLK_OK && i < engine->shard_count; i++)
 		err = kolk__shard_open(engine, i);
 	if (err == KOLK_OK)

@@ -11,7 +11,7 @@
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 				   const struct kolk__link_callbacks *callbacks, uint32_t backend,
-				   uint64_t busy_poll_ns, struct kolk__transport **out)
+				   struct kolk__transport **out)
 {
 	struct kolk__transport *transport =
 		sys->allocate(sys->context, 16, sizeof(struct kolk__transport));
@@ -21,9 +21,13 @@ enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 	transport->sys = sys;
 	transport->callbacks = *callbacks;
 	transport->backend = backend;
-	transport->busy_poll_ns = busy_poll_ns;
 	*out = transport;
 	return KOLK_OK;
+}
+
+void kolk__transport_busy_poll_set(struct kolk__transport *transport, uint64_t busy_poll_ns)
+{
+	transport->busy_poll_ns = busy_poll_ns;
 }
 
 void kolk__transport_close(struct kolk__transport *transport)

@@ -69,7 +69,9 @@ struct kolk__link_callbacks {
 
 enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 				   const struct kolk__link_callbacks *callbacks, uint32_t backend,
-				   uint64_t busy_poll_ns, struct kolk__transport **transport);
+				   struct kolk__transport **transport);
+/* How long a step looks for events before it sleeps; 0 at first. Before the first loop. */
+void kolk__transport_busy_poll_set(struct kolk__transport *transport, uint64_t busy_poll_ns);
 void kolk__transport_close(struct kolk__transport *transport);
 const char *kolk__transport_backend(const struct kolk__transport *transport);
 

@@ -41,7 +41,7 @@ int pair_world_open(void **state)
 	*state = world;
 	sys = *kolk_sys_linux();
 	sys.now_ns = now_ns;
-	if (kolk__transport_open(&sys, &callbacks, KOLK_BACKEND_EPOLL, 0, &world->transport) !=
+	if (kolk__transport_open(&sys, &callbacks, KOLK_BACKEND_EPOLL, &world->transport) !=
 		    KOLK_OK ||
 	    !kit_certs_open(&world->certs))
 		return -1;

@@ -16,7 +16,7 @@ static int transport_setup(void **state)
 	static const struct kolk__link_callbacks callbacks = { .log = ignore_log };
 	struct kolk__transport *transport;
 
-	if (kolk__transport_open(kolk_sys_linux(), &callbacks, KOLK_BACKEND_EPOLL, 0, &transport) !=
+	if (kolk__transport_open(kolk_sys_linux(), &callbacks, KOLK_BACKEND_EPOLL, &transport) !=
 	    KOLK_OK)
 		return -1;
 	*state = transport;

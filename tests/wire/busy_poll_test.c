@@ -22,7 +22,7 @@ static void ring_open(struct kolk_ring **ring)
 	CHECK(sys->ring_step(*ring, 0, 0) >= 0); /* what the first step prepares is not measured */
 }
 
-/* How often this thread gave up its CPU by itself. */
+/* How often this thread has slept. */
 static long sleeps(void)
 {
 	struct rusage usage;
