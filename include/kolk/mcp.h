@@ -122,7 +122,7 @@ struct kolk_mcp_options {
 	uint32_t sessions_max;       /* per key; 0 = 10 */
 	uint32_t pool_sessions_max;  /* all keys; 0 = KOLK_UNLIMITED */
 	uint32_t idle_min;           /* per key, kept ready; 0 = none */
-	uint32_t waiters_max;        /* calls that wait for a session, per key; 0 = 1000 */
+	uint32_t waiters_max;        /* calls that wait for a session or the era, per key; 0 = 1000 */
 	uint64_t idle_timeout_ns;    /* of sessions; 0 = 30 min; KOLK_FOREVER */
 	uint64_t lifetime_ns;        /* of sessions; 0 = 24 h; KOLK_FOREVER */
 	uint64_t acquire_timeout_ns; /* the longest wait for a session; 0 = 10 s */
