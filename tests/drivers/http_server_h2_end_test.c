@@ -219,6 +219,27 @@ static void test_requests_max(void **state)
 	assert_true(fixture->goaway && fixture->wire.closed);
 }
 
+/* Frames for a stream that has ended, and a head for one that a later stream has skipped, are passed
+ * over (RFC 9113, section 5.1): the callee sees none, and their bytes are the connection's again. */
+static void test_frames_of_ended_streams(void **state)
+{
+	enum { PART = 16384, PARTS = 80 }; /* together more than connection_window */
+	struct fixture *fixture = *state;
+	uint8_t data[9 + PART] = {0};
+
+	raw_begin(fixture, 0, 0);
+	raw_get(fixture, 5);
+	put_frame(data, PART, NGHTTP2_DATA, 0, 5);
+	for (int i = 0; i < PARTS; i++)
+		server_wire_feed(&fixture->wire, data, sizeof data);
+	raw_get(fixture, 5);
+	raw_get(fixture, 3);
+	expect_log(&fixture->wire, "request GET /|end|done OK|");
+	raw_get(fixture, 7);
+	expect_log(&fixture->wire, "request GET /|end|done OK|request GET /|end|done OK|");
+	assert_false(fixture->wire.closed || fixture->wire.reset);
+}
+
 static void test_idle(void **state)
 {
 	struct fixture *fixture = *state;
@@ -238,6 +259,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(test_cancel),
 	TEST(test_server_drain),
 	TEST(test_requests_max),
+	TEST(test_frames_of_ended_streams),
 	TEST(test_idle),
 	TEST(test_cancel_in_body),
 	TEST(test_cancel_in_pull),
