@@ -60,7 +60,7 @@ static const struct kolk_option_word transports[] = {
 	X(uint32_t, idle_min, COUNT, LIFE, 0, 0, MANY, "mcp.idle_min", NULL, NULL, "none",           \
 	  "sessions per key, kept ready")                                                          \
 	X(uint32_t, waiters_max, COUNT, LIFE, 1000, 1, MANY, "mcp.waiters_max", NULL, NULL, NULL,  \
-	  "calls that wait for a session, or for the era, per key")                                                \
+	  "calls that wait for a session, or for the era, per key")                                \
 	X(uint64_t, idle_timeout_ns, DURATION, LIFE | FOREVER, HOUR_NS / 2, KOLK_MS_NS,            \
 	  365 * DAY_NS, "mcp.idle_timeout", NULL, NULL, NULL, "of sessions")                       \
 	X(uint64_t, lifetime_ns, DURATION, LIFE | FOREVER, DAY_NS, KOLK_MS_NS, 365 * DAY_NS,       \
