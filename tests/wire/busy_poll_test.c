@@ -31,20 +31,39 @@ static long sleeps(void)
 	return usage.ru_nvcsw;
 }
 
-static void looks_until_its_time_out(void)
+/* Other load on the machine makes a thread sleep where it seldom does: for memory, for a lock of the
+ * kernel. ThreadSanitizer's runtime has locks of its own. */
+static bool has_not_slept(long before)
+{
+#ifdef __SANITIZE_THREAD__
+	(void)before;
+	return true;
+#else
+	return sleeps() == before;
+#endif
+}
+
+static bool looks(void)
 {
 	const struct kolk_sys *sys = kolk_sys_linux();
 	struct kolk_ring *ring;
 	uint64_t from_ns;
+	bool awake;
 	long before;
 
 	ring_open(&ring);
 	from_ns = sys->now_ns(sys->context);
 	before = sleeps();
 	CHECK(sys->ring_step(ring, 5 * KOLK_MS_NS, KOLK_S_NS) == 0);
-	CHECK(sleeps() == before);
+	awake = has_not_slept(before);
 	CHECK(sys->now_ns(sys->context) - from_ns >= 5 * KOLK_MS_NS);
 	sys->ring_close(ring);
+	return awake;
+}
+
+static void looks_until_its_time_out(void)
+{
+	CHECK(wire_holds_in_three(looks));
 }
 
 static void sleeps_when_it_has_looked(void)
@@ -84,24 +103,32 @@ static void *write_later(void *user)
 	return write(*(int *)user, "x", 1) == 1 ? user : NULL;
 }
 
-static void is_woken_by_another_thread(void)
+static bool is_woken(void)
 {
 	const struct kolk_sys *sys = kolk_sys_linux();
 	struct kolk_ring *ring;
 	uint64_t from_ms = tap_now_ms();
 	pthread_t other;
+	bool awake;
 	long before;
 
 	ring_open(&ring);
 	kolk__store_release(&go, 0);
-	MUST(pthread_create(&other, NULL, wake_later, ring) == 0);
+	if (!CHECK(pthread_create(&other, NULL, wake_later, ring) == 0))
+		return false;
 	before = sleeps();
 	kolk__store_release(&go, 1);
 	CHECK(sys->ring_step(ring, KOLK_FOREVER, LONG_MS * KOLK_MS_NS) == 0);
-	CHECK(sleeps() == before);
+	awake = has_not_slept(before);
 	CHECK(tap_now_ms() - from_ms < LONG_MS / 2);
 	pthread_join(other, NULL);
 	sys->ring_close(ring);
+	return awake;
+}
+
+static void is_woken_by_another_thread(void)
+{
+	CHECK(wire_holds_in_three(is_woken));
 }
 
 static void received(struct kolk_op *op)
@@ -109,7 +136,7 @@ static void received(struct kolk_op *op)
 	*(bool *)op->owner = true;
 }
 
-static void takes_what_comes(void)
+static bool takes(void)
 {
 	const struct kolk_sys *sys = kolk_sys_linux();
 	struct kolk_ring *ring;
@@ -119,24 +146,33 @@ static void takes_what_comes(void)
 	struct kolk_op op = { .kind = KOLK_OP_RECV, .data = &byte, .size = 1, .done = received,
 			      .owner = &came };
 	pthread_t other;
+	bool awake;
 	long before;
 
 	ring_open(&ring);
-	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+	if (!CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0))
+		return false;
 	op.fd = ends[0];
 	kolk__store_release(&go, 0);
-	MUST(pthread_create(&other, NULL, write_later, &ends[1]) == 0);
+	if (!CHECK(pthread_create(&other, NULL, write_later, &ends[1]) == 0))
+		return false;
 	sys->ring_submit(ring, &op);
 	before = sleeps();
 	kolk__store_release(&go, 1);
 	while (!came)
 		CHECK(sys->ring_step(ring, KOLK_FOREVER, LONG_MS * KOLK_MS_NS) >= 0);
-	CHECK(sleeps() == before);
+	awake = has_not_slept(before);
 	CHECK(op.result == 1 && byte == 'x');
 	pthread_join(other, NULL);
 	sys->ring_close(ring);
 	close(ends[0]);
 	close(ends[1]);
+	return awake;
+}
+
+static void takes_what_comes(void)
+{
+	CHECK(wire_holds_in_three(takes));
 }
 
 static const struct tap_test tests[] = {
