@@ -153,8 +153,11 @@ static void on_sent(void *user, enum kolk_err err, size_t size)
 	s->sending = false;
 	s->sent += size;
 	kolk__sim_record(world->sim, size);
-	if (err == KOLK_OK && below(world, 3) == 0)
+	if (err == KOLK_OK && below(world, 3) == 0) {
 		stream_act(world, s);
+		if (below(world, 2) == 0) /* as one who sends the last piece, and closes behind it */
+			stream_act(world, s);
+	}
 }
 
 static void send_some(struct world *world, struct served *s)
