@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path_test.c - what is in the way of a path, for each use. */
+/* path_test.c - what is in the way of a path, for each use, and of an address. */
 #define _GNU_SOURCE /* mkdtemp */
 #include "tests/kit/cmocka/run.h"
 
@@ -96,9 +96,26 @@ static void a_path_without_a_directory_is_here(void **state)
 			 kolk_config_path_flaw("./none", KOLK_PATH_WRITE));
 }
 
+static void an_address_of_another_machine_is_a_flaw(void **state)
+{
+	static const char *const here[] = { "127.0.0.1",  "127.0.0.1:80", "0.0.0.0:80",
+					    "eth0",	  "localhost:80", "",
+					    "1.2.3.4.5", "192.0.2.1:65536" };
+	static const char *const elsewhere[] = { "192.0.2.1", "192.0.2.1:80", "2001:db8::1",
+						 "[2001:db8::1]:80" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+		assert_null(kolk_config_address_flaw(here[i]));
+	for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+		assert_string_equal(kolk_config_address_flaw(elsewhere[i]),
+				    "this machine does not have it");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(each_use_has_its_flaws),
 	cmocka_unit_test(a_path_without_a_directory_is_here),
+	cmocka_unit_test(an_address_of_another_machine_is_a_flaw),
 };
 
 CMOCKA_TESTS(path, tests);

@@ -5,7 +5,6 @@
  */
 #include "tools/ops/config_check.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "tools/ops/config_error.h"
 #include "tools/ops/config_schema.h"
 #include "tools/ops/config_yaml.h"
+#include "tools/ops/listen.h"
 #include "tools/ops/options.h"
 
 /* ---- places */
@@ -152,18 +152,15 @@ static bool listen_check(struct kolk__reading *r, const struct kolk__node *at,
 			 const struct kolk_admin_options *admin)
 {
 	/* Port 0: the system's choice. */
-	const char *flaw = kolk__address_flaw(admin->listen, 0), *colon = strrchr(admin->listen, ':');
-	char host[64];
-	unsigned char bytes[16];
-	bool six = admin->listen[0] == '[';
+	const char *flaw = kolk__address_flaw(admin->listen, 0);
+	struct sockaddr_storage address;
+	socklen_t size;
 
 	if (flaw != NULL)
 		return kolk__wrong(kolk__at(r, at), flaw, "'listen' is no address");
 	if (strncmp(admin->listen, "unix:", 5) == 0)
 		return true;
-	snprintf(host, sizeof host, "%.*s", (int)(colon - admin->listen) - (six ? 2 : 0),
-		 admin->listen + (six ? 1 : 0));
-	if (inet_pton(six ? AF_INET6 : AF_INET, host, bytes) != 1)
+	if (!kolk__ip_address_read(admin->listen, &address, &size))
 		return kolk__wrong(kolk__at(r, at),
 				   "write unix:/path, 127.0.0.1:port or [::1]:port",
 				   "'listen' needs an IP address, not a name");

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <kolk/ops/section.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,8 +128,7 @@ static enum kolk_err listen_unix(const char *path, struct kolk__listener *listen
 
 /* ---- TCP */
 
-/* "1.2.3.4:port" or "[v6]:port". Names are not resolved. */
-static bool parse(const char *text, struct sockaddr_storage *address, socklen_t *size)
+bool kolk__ip_address_read(const char *text, struct sockaddr_storage *address, socklen_t *size)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
@@ -160,6 +160,33 @@ static bool parse(const char *text, struct sockaddr_storage *address, socklen_t 
 	return inet_pton(AF_INET, host, &v4->sin_addr) == 1;
 }
 
+const char *kolk_config_address_flaw(const char *address)
+{
+	struct sockaddr_storage is;
+	const char *flaw = NULL;
+	char text[80];
+	socklen_t size;
+	int fd;
+
+	if (!kolk__ip_address_read(address, &is, &size)) {
+		(void)snprintf(text, sizeof text, "%s%s%s:0", strchr(address, ':') != NULL ? "[" : "",
+			       address, strchr(address, ':') != NULL ? "]" : "");
+		if (!kolk__ip_address_read(text, &is, &size))
+			return NULL;
+	}
+	if (is.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&is)->sin6_port = 0;
+	else
+		((struct sockaddr_in *)&is)->sin_port = 0;
+	fd = socket(is.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return NULL;
+	if (bind(fd, (struct sockaddr *)&is, size) != 0 && errno == EADDRNOTAVAIL)
+		flaw = "this machine does not have it";
+	close(fd);
+	return flaw;
+}
+
 static void read_address(struct kolk__listener *listener)
 {
 	struct sockaddr_storage address;
@@ -188,7 +215,7 @@ static enum kolk_err listen_tcp(const char *text, struct kolk__listener *listene
 	enum kolk_err err;
 	int one = 1;
 
-	if (!parse(text, &address, &size))
+	if (!kolk__ip_address_read(text, &address, &size))
 		return KOLK_E_OPTIONS;
 	listener->tcp = true;
 	listener->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -3,6 +3,7 @@
 #ifndef KOLK_OPS_LISTEN_H
 #define KOLK_OPS_LISTEN_H
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <kolk/error.h>
@@ -20,5 +21,7 @@ struct kolk__listener {
 enum kolk_err kolk__listen(const char *text, struct kolk__listener *listener, int32_t *os_error);
 void kolk__listen_end(struct kolk__listener *listener);
 bool kolk__is_tcp(const char *text);
+/* "1.2.3.4:port" or "[v6]:port". Names are not resolved. */
+bool kolk__ip_address_read(const char *text, struct sockaddr_storage *address, socklen_t *size);
 
 #endif

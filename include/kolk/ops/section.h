@@ -158,6 +158,11 @@ enum kolk_path_use {
  * thread. It opens nothing: what is in a file may be wrong. */
 KOLK_API const char *kolk_config_path_flaw(const char *path, enum kolk_path_use use);
 
+/* Why this machine cannot bind an IP address, written with a port ("1.2.3.4:80", "[::1]:80") or
+ * without one, in words that are constant; NULL = nothing is in the way, or it is no IP address.
+ * The port is not tried: a program that runs may have it. Any thread. */
+KOLK_API const char *kolk_config_address_flaw(const char *address);
+
 KOLK_END
 
 #endif

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files.c - what of this machine the file names, and a start would find out one by one. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tools/gateway/config/tools.h"
@@ -44,38 +40,13 @@ static const struct kolk_config_place *pool_at(const struct gw_check *c, uint32_
 	return kolk_config_place_of(c->config, "pools", i, key);
 }
 
-/* "1.2.3.4:80", "[::1]:80", or without a port: whether this machine has the address. It is asked with a
- * port of the system's choice: that of the file may be a running gateway's. */
-static bool is_here(const char *text)
-{
-	const char *last = strrchr(text, ':');
-	const size_t size = text[0] == '[' ? strcspn(text + 1, "]") :
-			    last != NULL && strchr(text, ':') == last ? (size_t)(last - text) :
-									strlen(text);
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
-	struct sockaddr_in four = { .sin_family = AF_INET };
-	bool is_four, here;
-	char host[64];
-	int fd;
-
-	snprintf(host, sizeof host, "%.*s", (int)size, text + (text[0] == '['));
-	is_four = inet_pton(AF_INET, host, &four.sin_addr) == 1;
-	if (!is_four && inet_pton(AF_INET6, host, &six.sin6_addr) != 1)
-		return true; /* with a zone, or wrong, which is said elsewhere */
-	fd = socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	here = fd < 0 ||
-	       bind(fd, is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six,
-		    is_four ? sizeof four : sizeof six) == 0 || errno != EADDRNOTAVAIL;
-	if (fd >= 0)
-		close(fd);
-	return here;
-}
-
 static void address_check(struct gw_check *c, const struct named *named)
 {
-	if (named->text != NULL && !is_here(named->text))
-		gw_wrong(c, named->at, "write an address of it", "'%s' is %s: this machine does not have it",
-			 named->key, named->text);
+	const char *flaw = named->text != NULL ? kolk_config_address_flaw(named->text) : NULL;
+
+	if (flaw != NULL)
+		gw_wrong(c, named->at, "write an address of it", "'%s' is %s: %s", named->key,
+			 named->text, flaw);
 }
 
 static void child_check(struct gw_check *c, const struct kolk_child_options *child, uint32_t i)
