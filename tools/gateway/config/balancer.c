@@ -41,9 +41,8 @@ static void parts_take(struct gw_check *c, struct gw_member_options *member,
 	const struct kolk_config_place *place = kolk_config_place(member->place, "resolve");
 	const char *address = pool->address != NULL ? pool->address : "", *port, *flaw = NULL;
 
-	member->tls = pool->tls != NULL || strncmp(address, "tls://", 6) == 0;
-	if (strncmp(address, "tls://", 6) == 0 || strncmp(address, "tcp://", 6) == 0)
-		address += 6;
+	address = gw_address_without_scheme(address, &member->tls);
+	member->tls = member->tls || pool->tls != NULL;
 	port = strrchr(address, ':');
 	if (port == NULL || address[0] == '[' || strncmp(address, "unix:", 5) == 0) {
 		gw_wrong(c, place, "give it an address host:port", "the pool '%s' has no host to resolve",

@@ -62,6 +62,8 @@ bool gw_is_printable(const char *text);
 
 /* An address of IPv4 (mapped into IPv6) or IPv6. */
 bool gw_address_read(const char *text, uint8_t address[16]);
+/* The address behind "tcp://" or "tls://", as the library reads it; *tls: it was "tls://". */
+const char *gw_address_without_scheme(const char *address, bool *tls);
 
 /* Each reports what is wrong. listen.c; its files once all else is right: */
 void gw_listeners_check(struct gw_check *check);

@@ -132,8 +132,9 @@ static void owner_check(struct gw_check *c, const struct gw_listener *l)
 
 static void listen_check(struct gw_check *c, struct kolk_config_error *warnings, struct named named)
 {
-	if (strncmp(named.text, "tcp://", 6) == 0 || strncmp(named.text, "tls://", 6) == 0)
-		named.text += 6;
+	bool tls;
+
+	named.text = gw_address_without_scheme(named.text, &tls);
 	if (strncmp(named.text, "unix:", 5) != 0) {
 		address_check(c, &named);
 	} else if (named.text[5] == '/') {

@@ -56,8 +56,7 @@ static const char *address_flaw(const char *text)
 						"write an IP address, not a name";
 }
 
-/* As kolk_listen reads it: tls:// asks for TLS. */
-static const char *without_scheme(const char *address, bool *tls)
+const char *gw_address_without_scheme(const char *address, bool *tls)
 {
 	*tls = strncmp(address, "tls://", 6) == 0;
 	return *tls || strncmp(address, "tcp://", 6) == 0 ? address + 6 : address;
@@ -68,7 +67,7 @@ static bool is_unix(const struct gw_listener *l)
 	bool tls;
 
 	return l->options.address != NULL &&
-	       strncmp(without_scheme(l->options.address, &tls), "unix:", 5) == 0;
+	       strncmp(gw_address_without_scheme(l->options.address, &tls), "unix:", 5) == 0;
 }
 
 static void mode_check(struct gw_check *c, struct gw_listener *l)
@@ -95,7 +94,7 @@ static void address_check(struct gw_check *c, struct gw_listener *l)
 	if (l->options.address == NULL && l->socket_name == NULL)
 		gw_wrong(c, l->place, "write address: \"0.0.0.0:8080\"", "'address' is missing here");
 	if (l->options.address != NULL) {
-		flaw = address_flaw(without_scheme(l->options.address, &tls));
+		flaw = address_flaw(gw_address_without_scheme(l->options.address, &tls));
 		if (flaw != NULL)
 			gw_wrong(c, at, flaw, "'address' cannot be listened on");
 	}
