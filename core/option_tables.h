@@ -67,8 +67,8 @@ typedef void *kolk__pointer;
 	  KOLK__YEAR, "maintenance_interval", NULL, NULL, NULL, "")                                \
 	X(uint64_t, lend_after_ns, DURATION, LIFE | NONE | FOREVER, KOLK_S_NS, KOLK_US_NS,         \
 	  KOLK__YEAR, "lend_after", NULL, NULL, NULL,                                              \
-	  "how long an idle connection of a tenant within its fair share is kept from others at "  \
-	  "a full limit; and who waits so long with none at all gets the next that comes back")    \
+	  "at a full limit, how long idle connections of a tenant within its fair share are kept "  \
+	  "from others; a tenant that has none and waits this long gets the next one returned")    \
 	KOLK_OPTION_FIELD(X, uint64_t, seed, POINTER, 0)                                                 \
 	KOLK_OPTION_FIELD(X, kolk__event_pointer, on_event, POINTER, 0)                                  \
 	KOLK_OPTION_FIELD(X, kolk__pointer, event_user, POINTER, 0)                                      \
@@ -187,7 +187,7 @@ typedef void *kolk__pointer;
 	  "timeouts.acquire", NULL, NULL, NULL, "when a call gives no deadline")                   \
 	X(uint64_t, overtake_max_ns, DURATION, NONE | FOREVER, KOLK_MS_NS, 1, KOLK__YEAR,          \
 	  "timeouts.overtake", NULL, NULL, NULL,                                                   \
-	  "a newcomer may overtake who waited less; none: strict order")                           \
+	  "a new caller may overtake one that has waited less than this; none: strict order")       \
 	X(uint64_t, idle_timeout_ns, DURATION, FOREVER, 30 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,    \
 	  "timeouts.idle", NULL, NULL, NULL, "down to `idle_min`")                                 \
 	X(uint64_t, lifetime_ns, DURATION, FOREVER, 30 * 60 * KOLK_S_NS, KOLK_US_NS, KOLK__YEAR,   \

@@ -244,7 +244,7 @@ static int poll_busily(struct kolk_ring *ring, uint64_t busy_ns, uint32_t lazy)
 	return result;
 }
 
-static int sleep_until(struct kolk_ring *ring, uint64_t timeout_ns, uint32_t lazy)
+static int sleep_for(struct kolk_ring *ring, uint64_t timeout_ns, uint32_t lazy)
 {
 	int result;
 
@@ -273,7 +273,7 @@ static int wait_some(struct kolk_ring *ring, uint64_t timeout_ns, uint64_t busy_
 		timeout_ns -= timeout_ns != KOLK_FOREVER ? busy_ns : 0;
 	}
 	if (result == 0)
-		result = sleep_until(ring, timeout_ns, still_lazy);
+		result = sleep_for(ring, timeout_ns, still_lazy);
 	if (lazy > 0)
 		lazy_waited(ring, result > 0 || kolk__load_relaxed(&ring->woken));
 	return result;

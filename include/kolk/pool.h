@@ -101,7 +101,10 @@ struct kolk_pool_options {
 	/* Switches off decisions that are made from measured leases and dials of the key;
 	 * 1 = off. */
 	uint32_t eager_dials;      /* 1 = dial even when a lease is expected back sooner */
-	uint32_t hopeless_waits;   /* 1 = wait even when the deadline can hardly be met */
+	/* 1 = wait even when the deadline can hardly be met, and when no connection is open and the
+	 * back-off after a failed dial ends later than the deadline; 0 = such an acquire fails at
+	 * once (see kolk_acquire) */
+	uint32_t hopeless_waits;
 
 	uint32_t mend_bytes_max;   /* most bytes received while a connection is reset after a lease;
 	                            * 0 = 65536; KOLK_UNLIMITED */
