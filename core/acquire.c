@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acquire.c - the hit (see hit()), the same with the idle list (kolk__hit_slow), and the
- * public functions. Callers that are not served here go to miss.c.
+ * acquire.c - hits: of the connection in the thread's cache (hit) and of the idle list
+ * (kolk__hit_slow), and the public functions. A caller that is not served here goes to miss.c.
  */
 #include "core/acquire.h"
 #include "core/event.h"
@@ -15,8 +15,9 @@
 _Thread_local struct kolk__cached_conn kolk__thread_cache[KOLK__THREAD_CACHE_SIZE]
 	__attribute__((tls_model("initial-exec")));
 
-/* What no token is taken for: the same as hit() when others have used it since, then what this
- * thread gave back before it; or of a key that it did not use last the first one. */
+/* Lease a connection without taking its token: the one that this thread used last for the key, even
+ * if others have used it since, then those that it returned before. If the thread's cache has
+ * another key in this place, the key's first connection. */
 static struct kolk__conn *lease_likely(struct kolk_key *key, uint64_t *lease_word)
 {
 	struct kolk__cached_conn *cached = kolk__cached_conn_of(key);
@@ -33,7 +34,7 @@ static struct kolk__conn *lease_likely(struct kolk_key *key, uint64_t *lease_wor
 	return NULL;
 }
 
-/* May a newcomer be served before a waiter? Counts nothing yet. */
+/* May a new caller be served before a waiter? Counts nothing yet. */
 static KOLK_COLD bool may_overtake(struct kolk_key *key, uint64_t gate)
 {
 	return gate != KOLK__GATE_STOP && kolk__now(key->engine) < gate;
@@ -49,8 +50,8 @@ static KOLK_COLD void overtake_count(struct kolk_key *key, uint64_t gate)
 	kolk__raise_rare(key, KOLK__OVERTAKEN_MAX, waited);
 }
 
-/* A hit that is not plain: to be clocked, or of a connection that must not be used any more: false
- * then, and there is no lease. */
+/* The rest of a hit whose lease is to be timed, or whose connection is to be retired. False = it is
+ * retired, and there is no lease. */
 static bool is_usable(struct kolk_lease *lease)
 {
 	struct kolk__conn *conn = lease->connection;
@@ -66,8 +67,8 @@ static bool is_usable(struct kolk_lease *lease)
 KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *lease, bool taken)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
-	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: the load of SC1 is the
-							 * waiter's */
+	uint64_t gate = kolk__load_relaxed(&key->gate); /* relaxed: the waiter's load is the
+							 * one in SC1 */
 	struct kolk__conn *conn;
 	uint64_t lease_word;
 
@@ -82,7 +83,7 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 	conn = lease_likely(key, &lease_word);
 	if (conn == NULL) {
 		conn = kolk__take_idle(key, KOLK__LEASED, &lease_word);
-		/* DUTY (idle_list.h); by maintenance, for we may be under pool.lock */
+		/* DUTY (idle_list.h); left to maintenance, because pool.lock may be held */
 		if (kolk__load_sc(&key->gate) == KOLK__GATE_STOP)
 			kolk__alarm_arm(key->engine, &key->alarm, kolk__now(key->engine));
 	}
@@ -98,8 +99,9 @@ KOLK_COLD enum kolk_err kolk__hit_slow(struct kolk_key *key, struct kolk_lease *
 }
 
 /* The hit: one compare-and-swap on the connection that this thread used last for the key, if no
- * other has used it since. False = it is not as plain as that, see kolk__hit_slow; *taken: it was
- * leased nevertheless. The callers' other calls are their last, so that they save no registers. */
+ * other thread has used it since. False = kolk__hit_slow goes on; *taken: the connection is leased
+ * already, but the lease is timed or the connection is to be retired. The callers make any other
+ * call a tail call, so they save no registers. */
 static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease, bool *taken)
 {
 	uint64_t now_ns = kolk__load_relaxed(key->clock);
@@ -109,14 +111,14 @@ static KOLK_HOT bool hit(struct kolk_key *key, struct kolk_lease *lease, bool *t
 	uint64_t word = cached->idle_word;
 
 	*taken = false;
-	/* relaxed: the load of SC1 is the waiter's, under the lock */
+	/* relaxed: the waiter's load, under the lock, is the one in SC1 */
 	if (KOLK_UNLIKELY(now_ns == 0 || kolk__load_relaxed(&key->gate) != KOLK__GATE_OPEN ||
 			  cached->key_id != id || !kolk__conn_lease(conn, word)))
 		return false;
 	cached->idle_word = word + KOLK__GENERATION;
 	word = kolk__lease_word_after(word);
 	kolk__lease_begin(conn, word, now_ns, lease);
-	/* Loaded after the swap, which then waits for one load less. */
+	/* Loaded after the swap, so the swap does not wait for this load. */
 	*taken = kolk__is_timed(word) || kolk__load_relaxed(&conn->retire_reason) != 0;
 	return KOLK_LIKELY(!*taken);
 }
@@ -199,8 +201,8 @@ enum kolk_err kolk_waiter_acquire_async(struct kolk_loop *loop, struct kolk_key 
 
 /* ---- by identity instead of by handle */
 
-/* A hit of the key of this identity, if it is as plain as that; under the pool's lock, so that the
- * key stays without a reference. */
+/* A hit of the key with this identity, if there is one. Under the pool's lock, so that the key
+ * stays without a reference. */
 static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 		   struct kolk_lease *lease)
 {
@@ -218,7 +220,7 @@ static bool hit_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 	return served;
 }
 
-/* KOLK_OK = served; KOLK_E_EMPTY = with a reference, then: *key is open. */
+/* KOLK_OK = served; KOLK_E_EMPTY = *key is open, and the caller has a reference to it. */
 static enum kolk_err begin_as(struct kolk_pool *pool, const struct kolk_key_options *who,
 			      struct kolk_lease *lease, struct kolk_key **key)
 {

@@ -17,13 +17,13 @@
 #include "core/wait.h"
 #include "core/probation.h"
 
-/* How many leases are expected back before a dial would be ready. Nothing is known, most end in
- * a close, or callers have queued for as long as that already: none. */
+/* How many leases are expected back before a dial would be ready. None if nothing is known, if most
+ * leases end in a close, or if callers have queued for as long as a dial takes. */
 static uint32_t returns_expected(struct kolk_key *key, uint64_t now_ns)
 {
 	uint64_t lease_ns = kolk__load_relaxed(&key->lease_ewma_us) * KOLK_US_NS;
 	uint64_t dial_ns = key->dial_ewma_us * KOLK_US_NS, soon;
-	uint64_t since_ns = kolk__own(&key->queued_at_ns); /* by a clock that was read later, perhaps */
+	uint64_t since_ns = kolk__own(&key->queued_at_ns); /* may be later than now_ns */
 
 	KOLK__HELD(&key->lock);
 	if (lease_ns == 0 || dial_ns == 0 || kolk__load_relaxed(&key->reuse_ewma) < UINT8_MAX / 2 ||
@@ -31,14 +31,14 @@ static uint32_t returns_expected(struct kolk_key *key, uint64_t now_ns)
 	    (now_ns > since_ns && now_ns - since_ns >= dial_ns))
 		return 0;
 	soon = (kolk__own(&key->open) - kolk__own(&key->dialing)) * dial_ns / lease_ns;
-	if (soon > 0) /* dial after all if none returns until then */
+	if (soon > 0) /* if none returns by then, dial after all */
 		kolk__alarm_arm(key->engine, &key->alarm, since_ns + dial_ns);
 	return soon < UINT32_MAX ? (uint32_t)soon : UINT32_MAX;
 }
 
-/* How many more dials this key wants for callers: one for each that neither a dial nor an
- * idle connection is there for (a waiter that was signalled is on its way to one, and what is
- * pinged comes back in a moment). */
+/* How many more dials this key wants for callers: one for each caller for which there is neither a
+ * dial nor an idle connection. A signalled waiter is about to take one, and a connection that is
+ * pinged is back in a moment. */
 static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_t tries)
 {
 	uint32_t callers = kolk__own(&key->waiting) + tries;
@@ -55,7 +55,7 @@ static uint32_t wanted_by_callers(struct kolk_key *key, uint64_t now_ns, uint32_
 	return callers > coming ? callers - coming : 0;
 }
 
-/* And in all, with what is missing to idle_min, within the key's limit. */
+/* How many in all: for callers and to reach idle_min, within the key's limit. */
 static uint32_t wanted(const struct kolk_key *key, uint32_t by_callers)
 {
 	const struct kolk_pool *pool = kolk__own(&key->pool);
@@ -79,7 +79,7 @@ bool kolk__waits_for_leases(const struct kolk_key *key)
 		kolk__health_refuses(kolk__own(&key->pool), kolk__now(key->engine)));
 }
 
-/* With a reference: it can be changed at any time (kolk_pool_update). */
+/* With a reference, because kolk_pool_update may replace it at any time. */
 static struct kolk__upstream *upstream_of(struct kolk_pool *pool)
 {
 	struct kolk__upstream *upstream;
@@ -110,7 +110,7 @@ static void dial_task(struct kolk__task *task)
 		key->engine->calls.dial_failed(conn, &failure);
 }
 
-/* Everything that a connection starts from. It is ours: it was FREE. */
+/* The state in which a connection begins. No other thread has it: it was FREE. */
 static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t now_ns)
 {
 	const struct kolk_pool *pool = kolk__own(&key->pool);
@@ -136,17 +136,17 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	conn->dial_began_ns = now_ns;
 	kolk__store_relaxed(&conn->ready_at_ns, now_ns);
 	kolk__store_relaxed(&conn->retire_at_ns, KOLK_FOREVER);
-	kolk__conn_set(conn, KOLK__DIALING); /* after its key was stored: kolk__conn_stands_at */
+	kolk__conn_set(conn, KOLK__DIALING); /* after the key is stored: kolk__conn_stands_at */
 }
 
 /* Why a dial did not begin. */
 struct dial_denied {
 	enum kolk__denied by; /* E_LIMIT: which limit */
-	uint64_t retry_ns;    /* when to try again */
+	uint64_t retry_ns;    /* the time to try again */
 };
 
-/* Begin one dial. E_LIMIT = denied a permit above the key; E_CIRCUIT = not before retry_ns;
- * E_MEMORY. */
+/* Begin one dial. E_LIMIT = a limit above the key denied the permit; E_CIRCUIT = not before
+ * retry_ns; E_MEMORY. */
 static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_caller,
 			      struct dial_denied *denied)
 {
@@ -177,8 +177,8 @@ static enum kolk_err dial_one(struct kolk_key *key, uint64_t now_ns, bool for_ca
 	return KOLK_OK;
 }
 
-/* While the endpoint fails, one dial at a time and not before the back-off is over; the next when
- * what the last one made has proved itself. */
+/* While the endpoint fails, the key dials one connection at a time, not before the back-off is
+ * over, and not before the last one has proved itself (probation.c). */
 static bool must_back_off(struct kolk_key *key, uint64_t now_ns)
 {
 	KOLK__HELD(&key->lock);
@@ -191,7 +191,7 @@ static bool must_back_off(struct kolk_key *key, uint64_t now_ns)
 	return kolk__own(&key->dialing) + key->unproven > 0;
 }
 
-/* A key with waiters stands in the queue for the permit by now. */
+/* The key has waiters, so the denial has put it into the permit queue. */
 static void permit_denied(struct kolk__effects *effects, enum kolk__denied denied)
 {
 	effects->who.denied = denied;
@@ -199,7 +199,7 @@ static void permit_denied(struct kolk__effects *effects, enum kolk__denied denie
 		effects->todo |= KOLK__EVICT;
 }
 
-/* So many dials begin under one lock: a request may wait for it. */
+/* At most so many dials begin while the lock is held, for which a request may wait. */
 enum { DIAL_SLICE = 64 };
 
 void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
@@ -218,7 +218,7 @@ void kolk__dial_more(struct kolk_key *key, struct kolk__effects *effects)
 	for (uint32_t i = 0; i < want && err == KOLK_OK; i++) {
 		if (must_back_off(key, now_ns))
 			return;
-		if (i == DIAL_SLICE) { /* maintenance begins the others */
+		if (i == DIAL_SLICE) { /* maintenance begins the rest */
 			kolk__alarm_arm(key->engine, &key->alarm, now_ns);
 			return;
 		}
@@ -239,8 +239,8 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 		struct kolk__conn *conn = &engine->conns[i];
 		uint64_t word = kolk__conn_word(conn);
 
-		/* Only this thread changes a dialling connection whose home is this loop. While its
-		 * word is the same, it is the same dial: home and link are read in between. */
+		/* Only this thread changes a dialling connection whose home is this loop. home and
+		 * link are read between two reads of the word: if it is the same, so is the dial. */
 		if (kolk__state_of(word) == KOLK__DIALING &&
 		    kolk__load_acquire(&conn->home) == shard->index &&
 		    kolk__conn_word(conn) == word && conn->link != NULL &&

@@ -19,7 +19,7 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 	bool failed;
 
 	KOLK__NO_LOCK();
-	/* The key may be recycled: then another key checks whether it wants to dial. */
+	/* The key may have been recycled: then the new key checks whether it wants to dial. */
 	kolk__key_lock(key, &effects, now_ns);
 	failed = kolk__key_fail_more(key, &effects);
 	effects.todo |= KOLK__DIAL;
@@ -30,7 +30,7 @@ void kolk__retry_fire(struct kolk__alarm *alarm, uint64_t now_ns)
 		kolk__key_unref(key);
 }
 
-/* The connection is still the dialler's. */
+/* Only this thread has the connection yet. */
 static void ready_fill(struct kolk__conn *conn, bool probation, uint64_t now_ns)
 {
 	struct kolk_pool *pool = kolk__pool_of(conn);
@@ -60,7 +60,7 @@ static void ready_record(struct kolk__conn *conn, uint64_t dial_ns)
 		kolk__notify(key, conn, KOLK_EVENT_CREATED, dial_ns);
 }
 
-/* The key has one more connection; true = its failures are over. Under key.lock. */
+/* The key has one more connection. Return whether its failures are over. Under key.lock. */
 static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool probation)
 {
 	bool recovered = !probation && key->failures != 0;
@@ -72,17 +72,17 @@ static bool ready_add(struct kolk_key *key, struct kolk__conn *conn, bool probat
 	else
 		key->failures = 0;
 	if (conn->epoch == kolk__epoch_of(key)) { /* EPOCH: see sweep.c */
-		(void)kolk__idle_enter(conn, true); /* else who only tries would dial in vain */
+		(void)kolk__idle_enter(conn, true); /* or kolk_try_acquire would dial in vain */
 		kolk__set_idle(conn);
-	} else { /* a rotation began meanwhile: it is stale */
+	} else { /* stale: a rotation began meanwhile */
 		kolk__conn_set(conn, KOLK__CLOSING);
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	}
 	return recovered;
 }
 
-/* It may be leased by now, and released before this is done: its holder clears the flags. Only this
- * thread closes its link, later. */
+/* The connection may be leased meanwhile, and released before this is done: its holder clears the
+ * flags. The link stays: only this thread closes it, later. */
 static void acknowledge_ahead(struct kolk__conn *conn)
 {
 	KOLK__IN_TURN(kolk__home(conn));
@@ -114,40 +114,40 @@ void kolk__on_ready(void *connection)
 	key->dial_ewma_us = kolk__ewma(key->dial_ewma_us, dial_ns);
 	recovered = ready_add(key, conn, probation);
 	kolk__key_changed(key, &effects);
-	/* The circuit closed: the others may dial again. */
+	/* If the circuit closed, other keys may dial again. */
 	effects.todo |= KOLK__DISPATCH | KOLK__PERMITS | (closed ? KOLK__RETRY : 0);
 	kolk__effects_settle(&effects);
 	kolk__maintain_add(conn, now_ns);
-	/* The key stays: this loop has not yet closed the connection. Before the rest, which may take
-	 * long: the next event of its health may be another loop's. */
+	/* The key stays, because only this loop closes the connection. The event comes before the
+	 * rest, which may take long, and before an event about its health from another loop. */
 	if (recovered && kolk__event_wanted(engine, KOLK_EVENT_HEALTHY))
 		kolk__notify(key, NULL, KOLK_EVENT_HEALTHY, 0);
-	/* No caller has it, although one may be on its way: it may take another. Otherwise, when it
-	 * is made idle (release.c). */
+	/* No caller has it yet, and a signalled waiter may still take another connection. If it is
+	 * leased by now, its release does this (release.c). */
 	if (kolk__conn_state(conn) == KOLK__IDLE)
 		acknowledge_ahead(conn);
 	kolk__effects_run(&effects);
 }
 
-/* The account is refused: no dial for it for a while. */
+/* The account was refused: it is not dialled again for a while. */
 static void auth_back_off(struct kolk_key *key, uint64_t now_ns)
 {
 	bool again = key->failed != NULL && key->failed->failure.err == KOLK_E_AUTH;
 	uint64_t ns = kolk__setting(kolk__own(&key->pool), auth_retry_ns);
 
 	KOLK__HELD(&key->lock);
-	if (!again) /* it did not fail before: it was not reached */
+	if (!again) /* earlier failures were not of the account */
 		key->failures = 0;
 	for (uint32_t i = 0; i < key->failures && i < 4 && ns < KOLK_FOREVER / 2; i++)
 		ns *= 2;
 	key->failures++;
 	key->retry_at_ns = ns < KOLK_FOREVER - now_ns ? now_ns + ns : KOLK_FOREVER;
-	key->keep_warm = false; /* no refill: the next caller after that tries */
+	key->keep_warm = false; /* no refill: only the next caller after the back-off dials */
 }
 
-/* What a failed dial means to the key and its waiters: a time before which no other begins, and an
- * error for the first of them, or for all when the account is refused. What dials next is the alarm
- * that must_back_off (dial.c) arms when the permit of this one comes back (kolk__permits_freed). */
+/* What a failed dial means for the key and its waiters: a time before which no other dial begins,
+ * and an error for the first waiter, or for all if the account was refused. The permit of this dial
+ * is returned (kolk__permits_freed), must_back_off (dial.c) arms an alarm, and the alarm dials. */
 static void dial_failure_apply(struct kolk_key *key, enum kolk_err err, bool costs_waiter,
 			       struct kolk__effects *effects)
 {
@@ -202,7 +202,7 @@ void kolk__dial_unhealthy(struct kolk_key *key, const struct kolk_failure *failu
 		  failure->detail != NULL ? failure->detail : "");
 }
 
-/* A key that refuses has given it up; by now it may serve again. */
+/* A cancelled dial was given up by a key that refused; the key may serve again by now. */
 static enum kolk_reason failed_reason(const struct kolk_key *key, enum kolk_err err)
 {
 	if (err == KOLK_E_CANCELLED)
@@ -210,7 +210,8 @@ static enum kolk_reason failed_reason(const struct kolk_key *key, enum kolk_err 
 	return err == KOLK_E_DIAL_TIMEOUT ? KOLK_REASON_DIAL_TIMEOUT : KOLK_REASON_DIAL_FAILED;
 }
 
-/* Its link is gone, and it with it; or it closes, and is counted when it is closed (ended.c). */
+/* The link is gone, and the connection with it. An abandoned dial is still closing: it is counted
+ * when it is closed (ended.c). */
 static void failed_end(struct kolk__conn *conn, struct kolk__effects *effects)
 {
 	struct kolk_key *key = kolk__own(&conn->key);
@@ -218,7 +219,7 @@ static void failed_end(struct kolk__conn *conn, struct kolk__effects *effects)
 	KOLK__HELD(&key->lock);
 	if (conn->abandoned) {
 		kolk__conn_set(conn, KOLK__CLOSING);
-		effects->todo |= KOLK__PERMITS; /* its dial's */
+		effects->todo |= KOLK__PERMITS; /* that of the dial */
 		return;
 	}
 	kolk__count_destroyed(key, kolk__own(&conn->reason));
@@ -299,7 +300,7 @@ void kolk__on_pinged(void *connection, enum kolk_err err, enum kolk_reason reaso
 		kolk__make_idle(conn);
 		return;
 	}
-	if (!kolk__found_dead(reason)) /* then it was not the ping that failed */
+	if (!kolk__found_dead(reason)) /* otherwise the ping is not what failed */
 		kolk__count_rare(key, KOLK__PINGS_FAILED);
 	kolk__retire_checked(conn, reason);
 }

@@ -22,8 +22,8 @@ uint64_t kolk__back_off_ns(struct kolk_pool *pool, uint32_t failures)
 
 /* ---- the circuit (Nygard: Release It!, 2007): closed, open, half-open */
 
-/* Of the endpoint, not of this machine, of one account, of our own changing of mind, or of limits
- * of the pools that a resource draws from. */
+/* Is the endpoint to blame? Not for errors of this machine, of one account, of a dial that the pool
+ * gave up, or of limits of the pools that a resource draws from. */
 static bool is_its_fault(enum kolk_err err)
 {
 	switch (err) {
@@ -146,8 +146,8 @@ void kolk__health_reset(struct kolk_pool *pool)
 	kolk__give_lock(pool->engine, &health->lock);
 }
 
-/* Dials that began before it opened may still fail after that: only the trial's end decides then. A
- * peer that answers at all, and be it with a refusal of the credentials, is there. */
+/* Dials that began before the circuit opened may still fail afterwards: then only the result of the
+ * trial decides. A peer that answers is there, even if it refuses the credentials. */
 bool kolk__health_dialled(struct kolk_pool *pool, enum kolk_err err, bool trial, uint64_t now_ns)
 {
 	struct kolk__health *health = &pool->health;
@@ -191,10 +191,11 @@ bool kolk__health_refuses(const struct kolk_pool *pool, uint64_t now_ns)
 
 /* ---- how long the peer keeps idle connections */
 
-#define LEARNED_FOR_NS (10 * 60 * KOLK_S_NS) /* then it may show again that it still does so */
-#define AGE_MIN_NS (100 * KOLK_MS_NS)        /* below it is no time-out, but a peer that leaves */
+#define LEARNED_FOR_NS (10 * 60 * KOLK_S_NS) /* then the peer has to show it again */
+#define AGE_MIN_NS (100 * KOLK_MS_NS)        /* a shorter age is a peer that fails, no time-out */
 
-/* Three in a row of the same age within a tenth, and not closed at one moment (a restart). */
+/* The age of the last three, if it is the same within a tenth and they were not closed at one
+ * moment (a restart); otherwise 0. */
 static uint64_t common_age(const struct kolk__health *health)
 {
 	uint64_t low = health->ages_ns[0], high = low;
@@ -204,7 +205,7 @@ static uint64_t common_age(const struct kolk__health *health)
 		uint64_t age_ns = health->ages_ns[i];
 		uint64_t newer_ns = health->ended_ns[i - 1], older_ns = health->ended_ns[i];
 
-		/* Loops report one moment in any order. */
+		/* Loops report what happened at one moment in any order. */
 		if (newer_ns < older_ns || newer_ns - older_ns < age_ns / 10)
 			return 0;
 		low = age_ns < low ? age_ns : low;
@@ -221,8 +222,8 @@ uint64_t kolk__health_learned_idle_ns(const struct kolk_pool *pool)
 				       kolk__now(pool->engine) ? peer_ns : 0;
 }
 
-/* A margin for the way of our next request and of its FIN. Under lock. True when it is clearly
- * less than what was known. */
+/* Keep a margin for the time that a request and the peer's FIN travel. Under lock. Return whether
+ * the time is clearly less than what was known. */
 static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 {
 	struct kolk__health *health = &pool->health;
@@ -234,7 +235,7 @@ static bool learned(struct kolk_pool *pool, uint64_t idle_ns, uint64_t now_ns)
 	return before_ns == 0 || kolk__own(&health->idle_ns) < before_ns - before_ns / 8;
 }
 
-/* run: a part of a key's connections, under key.lock. */
+/* Call run for each key, with a slice of its connections, under key.lock. */
 static void each_key(struct kolk_pool *pool,
 		     void (*run)(struct kolk__walk *walk, struct kolk_key *key, uint64_t ns),
 		     uint64_t ns)
@@ -255,7 +256,7 @@ static void each_key(struct kolk_pool *pool,
 	}
 }
 
-/* Alarms of connections that are there are armed for what was known when they last fired. */
+/* The alarms of open connections are armed for the time that was known when they last fired. */
 static void rearm_key_alarms(struct kolk__walk *walk, struct kolk_key *key, uint64_t due_ns)
 {
 	struct kolk__conn *conn;

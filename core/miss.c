@@ -30,15 +30,15 @@ uint64_t kolk__wait_ns(const struct kolk_key *key)
 	return back_ns != 0 && back_ns < dial_ns ? back_ns : dial_ns;
 }
 
-/* The estimate is an average of few values: a caller is refused only if it would need to be twice
- * as lucky. */
+/* The estimate is an average of few values: a caller is refused only if it has less than half of
+ * that time. */
 static bool is_hopeless(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
 {
 	return !kolk__setting(kolk__own(&key->pool), hopeless_waits) &&
 	       kolk__wait_ns(key) / 2 > deadline_ns - now_ns;
 }
 
-/* Nothing is there, nothing is dialled, and no dial begins before the deadline. */
+/* No connection is open or being dialled, and no dial begins before the deadline. */
 static bool backs_off_beyond(const struct kolk_key *key, uint64_t deadline_ns, uint64_t now_ns)
 {
 	KOLK__HELD(&key->lock);
@@ -47,7 +47,8 @@ static bool backs_off_beyond(const struct kolk_key *key, uint64_t deadline_ns, u
 	       !kolk__setting(kolk__own(&key->pool), hopeless_waits);
 }
 
-/* Why: what the last dial ended with. Not "try again at once" (E_CLOSED): no dial would begin. */
+/* The error of the last dial. One that says "try again at once" (E_CLOSED) is E_DEADLINE instead,
+ * because no dial would begin. */
 static enum kolk_err back_off_cause(const struct kolk_key *key)
 {
 	enum kolk_err err = key->failed->failure.err;
@@ -56,7 +57,7 @@ static enum kolk_err back_off_cause(const struct kolk_key *key)
 	return kolk_err_class(err) != KOLK_CLASS_RETRY ? err : KOLK_E_DEADLINE;
 }
 
-/* Callers that would wait in vain. */
+/* The error for a caller that would wait in vain; KOLK_OK = it may wait. */
 static enum kolk_err refuse(const struct kolk_key *key, const struct kolk__waiter *waiter,
 			    uint64_t now_ns)
 {
@@ -84,7 +85,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	enum kolk_err err;
 
 	KOLK__HELD(&key->lock);
-	/* Callers that look the key up each time do not keep idle_min. */
+	/* idle_min is kept for keys with handles, not for those that are looked up each time. */
 	key->keep_warm = key->keep_warm || kolk__load_relaxed(&key->handles) > 0;
 	if (kolk__own(&key->refuse_err) != KOLK_OK)
 		return (enum kolk_err)kolk__own(&key->refuse_err);
@@ -97,7 +98,7 @@ static enum kolk_err miss_locked(struct kolk_key *key, struct kolk__waiter *wait
 	}
 	err = waiter != NULL ? refuse(key, waiter, now_ns) : KOLK_E_EMPTY;
 	if (err == KOLK_E_EMPTY || err == KOLK_E_DEADLINE) {
-		/* A dial lasts too long for this caller, not for those that come later. */
+		/* A dial takes too long for this caller, but not for later ones. */
 		effects->tries = 1;
 		effects->todo |= KOLK__DIAL;
 	}
@@ -161,7 +162,7 @@ KOLK_COLD enum kolk_err kolk__try_slow(struct kolk_key *key, struct kolk_lease *
 
 /* ---- blocking */
 
-/* 1 to 3 us: less than what sleeping and being woken costs. */
+/* 1 to 3 us: less than it costs to sleep and to be woken. */
 #define SPIN_NS (3 * KOLK_US_NS)
 enum { SPINS = 64 };
 
@@ -179,11 +180,11 @@ static uint64_t spin_until(struct kolk_key *key, uint64_t deadline_ns)
 	return until_ns < deadline_ns ? until_ns : deadline_ns;
 }
 
-/* A signalled waiter that was overtaken checks again by itself after this, until it is due: so a
- * release meanwhile need not wake it (a system call per release). */
+/* A signalled waiter that was overtaken checks again after this time until it is due, so releases
+ * meanwhile need not wake it, with a system call each. */
 #define RECHECK_NS (50 * KOLK_US_NS)
 
-/* Spin for a release right now. Never while a waiter must be served. */
+/* Wait a moment for a connection that is released right now. Waiters come first: the gate. */
 static bool spin(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *lease)
 {
 	uint64_t until_ns = spin_until(key, deadline_ns);
@@ -194,7 +195,7 @@ static bool spin(struct kolk_key *key, uint64_t deadline_ns, struct kolk_lease *
 	return false;
 }
 
-/* A signalled waiter looks itself: true = it is served or finished. */
+/* A signalled waiter checks for itself. Return whether it is finished. */
 static bool recheck(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	uint64_t until_ns = spin_until(key, waiter->deadline.due_ns);
@@ -213,8 +214,8 @@ static bool recheck(struct kolk_key *key, struct kolk__waiter *waiter)
 	return over;
 }
 
-/* The deadline passed: leave the queue, unless a result was there first. So is an idle connection:
- * the waiter was signalled, and its process was stopped before it could check. */
+/* The deadline has passed: leave the queue, unless there is a result already. An idle connection is
+ * one, if the waiter was signalled and its process was stopped before it could check. */
 static void give_up(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	struct kolk_engine *engine = key->engine;
@@ -336,7 +337,7 @@ enum kolk_err kolk_acquire_cancel(struct kolk_acquire *acquire)
 	queued = kolk__own(&waiter->state) == KOLK__WAITING;
 	if (queued)
 		kolk__waiter_remove(key, waiter, &effects);
-	/* A waiter that got an error already is counted as that, and its key may be gone. */
+	/* A waiter that has an error already is counted under that error, and its key may be gone. */
 	if (queued || waiter->err == KOLK_OK)
 		kolk__count_rare(key, KOLK__CANCELLED);
 	kolk__key_unlock(&effects);

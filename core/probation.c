@@ -2,24 +2,25 @@
 /*
  * probation.c - connections that the peer closes early.
  *
- * A peer that accepts and closes makes every dial succeed. So a connection that the peer ends
+ * With a peer that accepts and closes, every dial succeeds. So a connection that the peer ends
  * unused within KOLK__PROBATION_NS counts as a failed dial: back-off of its key, circuit of its
- * pool, statistics, event, log. From then on key and pool are on probation: a connection that
- * becomes ready is unproven, and its dial counts as neither good nor bad until
+ * pool, statistics, event, log. From then on the key and the pool are on probation: a connection
+ * that becomes ready is unproven, and its dial counts as neither good nor bad until
  *
  *   it serves a lease that does I/O, or is KOLK__PROBATION_NS old   the dial was good
  *   its holder says that it was answered (kolk_lease_served)        the dial was good
- *   its lifetime or its uses are over before that                   the dial was good
+ *   its lifetime or its number of uses ends before that             the dial was good
  *   the peer ends it before that                                    the dial failed
- *   we end it for another reason before that                        nothing is known
+ *   the pool ends it for another reason before that                 nothing is known
  *
- * A peer that restarts ends many at once, and that is one event: an end counts only if the dial
- * began after the key's last failure, and for the pool after the last that was counted. Otherwise
- * each idle connection of a server that is back at once would be a failure, and the circuit would
- * open. Nor does the first cost a waiter: it goes on waiting for the next dial.
+ * A peer that restarts ends many connections at once, which is one event: an end counts only if the
+ * dial began after the key's last failure, and for the pool only if it began after the last end
+ * that counted. Otherwise each idle connection of a server that restarts in an instant would be a
+ * failure, and the circuit would open. The first such end costs no waiter: its waiters go on
+ * waiting for the next dial.
  *
- * While one is unproven, its key dials no other (dial.c). unproven is written by the home loop
- * before the connection is idle and after it is closed, in between under key.lock.
+ * While a connection is unproven, its key dials no other (dial.c). unproven is written by the home
+ * loop before the connection is idle and after it is closed, and under key.lock in between.
  */
 #include "core/probation.h"
 #include "core/event.h"
@@ -29,7 +30,8 @@
 #include "core/effects.h"
 #include "core/pool.h"
 
-/* What the peer did when a connection ended for this; KOLK_OK = nothing. */
+/* The error that stands for what the peer did if a connection ended for this reason; KOLK_OK = the
+ * peer did nothing. */
 static enum kolk_err err_of(enum kolk_reason reason)
 {
 	static const enum kolk_err errs[] = {
@@ -54,7 +56,8 @@ bool kolk__closed_early(const struct kolk__conn *conn, enum kolk_reason reason, 
 		kolk__conn_uses(conn, kolk__conn_own_word(conn)) == 0);
 }
 
-/* It is not unproven any more; false = it was not, or another was quicker. Under key.lock. */
+/* The connection is no longer unproven; false = it was not, or another thread was first. Under
+ * key.lock. */
 static bool decide(struct kolk_key *key, struct kolk__conn *conn)
 {
 	KOLK__HELD(&key->lock);
@@ -67,7 +70,7 @@ static bool decide(struct kolk_key *key, struct kolk__conn *conn)
 
 /* ---- bad */
 
-/* Is it another event than the key's last failure? Under key.lock. */
+/* Is it a new event, and not part of the key's last failure? Under key.lock. */
 static bool is_another(const struct kolk_key *key, const struct kolk__conn *conn)
 {
 	KOLK__HELD(&key->lock);
@@ -110,7 +113,7 @@ struct proof {
 	bool proven, recovered, trial;
 };
 
-/* It may dial the others now. Under key.lock. */
+/* The key may dial others now. Under key.lock. */
 static struct proof prove(struct kolk_key *key, struct kolk__conn *conn,
 			  struct kolk__effects *effects)
 {
@@ -127,7 +130,7 @@ static struct proof prove(struct kolk_key *key, struct kolk__conn *conn,
 	return proof;
 }
 
-/* Settled, but not yet run. The key is kept by the caller. */
+/* The effects are settled, but have not run. The caller keeps the key. */
 static void finish(const struct proof *proof, struct kolk__effects *effects)
 {
 	struct kolk_key *key = effects->who.key;
@@ -155,7 +158,7 @@ void kolk__probation_passed(struct kolk__conn *conn, uint64_t now_ns)
 	finish(&proof, &effects);
 }
 
-/* Is it open? A connection that is dialling or closing is its home loop's to judge. */
+/* Is the connection open? Only its home loop judges one that is dialling or closing. */
 static bool lives(const struct kolk__conn *conn)
 {
 	return kolk__is_ready(kolk__conn_state(conn));
@@ -178,9 +181,10 @@ void kolk__probation_check(struct kolk__conn *conn, struct kolk_key *key, uint64
 		kolk__key_unref(key);
 }
 
-/* ---- it ended */
+/* ---- a connection ended */
 
-/* As long as its pool lets any of them live: or a circuit that waits for older ones stays open. */
+/* It lived as long as its pool lets any connection live. Unless this proves it, a circuit of such a
+ * pool would stay open. */
 static bool lived_its_life(const struct kolk__conn *conn)
 {
 	enum kolk_reason reason = (enum kolk_reason)kolk__own(&conn->reason);

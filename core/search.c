@@ -2,9 +2,9 @@
 /*
  * search.c - victim searches: slices of connections, candidates, and what is known afterwards.
  *
- * Slices, candidates, and the remembered victim are hints: connections, keys and tenants are
- * type-stable, and what is read of one that is another's by now only chooses. kolk__conn_take
- * decides who has a connection, and what holds then is looked up under accounting (evict).
+ * Slices, candidates and the remembered victim are hints. Connections, keys and tenants are
+ * type-stable, and a value read from one that has been recycled can only lead to a worse choice:
+ * kolk__conn_take decides who has the connection, and evict() checks its owner under accounting.
  */
 #include "core/search.h"
 
@@ -21,7 +21,7 @@ static bool is_in_scope(const struct kolk__search *search, struct kolk_key *key)
 	       (search->pool == NULL || kolk__load_relaxed(&key->pool) == search->pool);
 }
 
-/* Idle capacity of a smaller share is lent, but not at once. */
+/* Idle connections of a tenant with a smaller share are lent to others only after lend_after. */
 bool kolk__search_may_evict(const struct kolk__search *search, struct kolk_key *key,
 			    uint64_t since_ns)
 {
@@ -47,7 +47,7 @@ static bool is_candidate(const struct kolk__search *search, const struct kolk__c
 	return false;
 }
 
-/* Sorted in: it is among the oldest. */
+/* The connection is among those idle for longest; the list stays sorted. */
 static void candidate_add(struct kolk__search *search, struct kolk__conn *conn, uint64_t since_ns)
 {
 	struct kolk__candidate *found = search->found;
@@ -61,8 +61,8 @@ static void candidate_add(struct kolk__search *search, struct kolk__conn *conn, 
 		search->found_count++;
 }
 
-/* Its key, and what is found through that, is read only if it is idle for longest so far: these are
- * three cache misses. */
+/* The key, and what it leads to, is read only if no connection so far has been idle for longer:
+ * reading it costs three cache misses. */
 static void visit_idle(struct kolk__search *search, struct kolk__conn *conn, struct kolk_key *key)
 {
 	uint64_t since_ns = kolk__load_relaxed(&conn->idle_since_ns);
@@ -77,7 +77,7 @@ static void visit_idle(struct kolk__search *search, struct kolk__conn *conn, str
 	}
 }
 
-/* The key of a leased connection. */
+/* The key of a leased connection: is it a better victim? */
 static void visit_leased(struct kolk__search *search, struct kolk_key *key)
 {
 	struct kolk__account *owner = kolk__load_relaxed(&key->account);
@@ -109,15 +109,16 @@ static void visit(struct kolk__search *search, struct kolk__conn *conn)
 		visit_leased(search, key);
 }
 
-/* ---- which connections are visited, and what searches leave to the next */
+/* ---- which connections are visited, and what a search leaves for the next */
 
-/* A caller visits one slice. Maintenance visits on until it finds something idle, but no more than
- * this: 10 to 85 ns each, by what of them is in the caches. */
+/* A caller visits one slice. Maintenance goes on until it finds an idle connection, but visits at
+ * most this many: 10 to 85 ns each, depending on what the processor's caches hold. */
 enum { SEARCH_MAX = 32768 };
-/* So long it is known that nothing is idle: a slice is enough to reclaim. */
+/* After a complete search without an idle connection, callers may reclaim after one slice for this
+ * long. */
 #define KNOWN_NS (2 * KOLK_MS_NS)
 
-/* The limit's. Under accounting. */
+/* The limit that denied the permit; NULL = the engine's. Under accounting. */
 static struct kolk__limit *circle_of(const struct kolk__requester *who)
 {
 	return who->denied == KOLK__ENGINE_FULL ? NULL :
@@ -133,9 +134,9 @@ static struct kolk__members *members_of(const struct kolk__requester *who)
 	return circle != NULL ? &circle->members : &who->account->total->members;
 }
 
-/* Of all connections of the engine. A caller's are at equal distances, a sample of all ages; the
- * next caller's are one further, so each connection is in one of so many slices. Those of
- * maintenance are one after the other in memory, which costs a third. */
+/* A slice of all connections of the engine. A caller's are at equal distances, which makes them a
+ * sample of all ages; the next caller's are one place further, so each connection is in one of the
+ * slices. Maintenance visits neighbours in memory, which costs a third. */
 static uint32_t engine_slice(struct kolk__search *search, struct kolk__conn **conns)
 {
 	struct kolk_engine *engine = search->who->key->engine;
@@ -155,9 +156,8 @@ static uint32_t engine_slice(struct kolk__search *search, struct kolk__conn **co
 	return count;
 }
 
-/* What a visit may read of a connection beside itself: its key's account, the weight of its tenant.
- * Each is found through the one before, and with many connections none is in the processor's
- * caches. */
+/* Prefetch what a visit may read: a connection's key, the key's account, the tenant's weight. Each
+ * is found through the one before, and with many connections none is in the caches. */
 static void prefetch(struct kolk__conn *const conns[], uint32_t count)
 {
 	const struct kolk__account *accounts[KOLK__SEARCH_SLICE];
@@ -176,7 +176,7 @@ static void prefetch(struct kolk__conn *const conns[], uint32_t count)
 			__builtin_prefetch(&accounts[i]->tenant->weight);
 }
 
-/* Begins elsewhere each time, so that of equal victims' keys not always the same one is chosen. */
+/* Begins at a random place, so that not always the same one of equal victims is chosen. */
 static uint32_t visit_slice(struct kolk__search *search)
 {
 	struct kolk_engine *engine = search->who->key->engine;
@@ -206,8 +206,9 @@ bool kolk__search_is_complete(const struct kolk__search *search)
 	return search->visits >= search->population || search->visits >= SEARCH_MAX;
 }
 
-/* Candidates are of no slice. They come in the order of what is remembered, and since then a time
- * can only have become later: one that is not idle for longer than what is found is not visited. */
+/* Candidates belong to no slice. They are sorted by the time since which they were idle when they
+ * were found, and that time can only have become later: a candidate that was not idle for longer
+ * than what is found already is not visited. */
 static void visit_candidates(struct kolk__search *search)
 {
 	for (uint32_t i = 0; i < search->hint_count; i++) {
@@ -220,8 +221,9 @@ static void visit_candidates(struct kolk__search *search)
 	}
 }
 
-/* A caller that has something to evict visits few others: an older one, perhaps, and candidates for
- * later searches. Up to KOLK__SEARCH_SLICE connections, it visits all. */
+/* A caller that has found a connection to evict among the candidates visits only a few others,
+ * which may be idle for longer and are candidates for later searches. If there are no more than
+ * KOLK__SEARCH_SLICE connections, it visits all. */
 static void slice_size_set(struct kolk__search *search)
 {
 	uint32_t slice = search->who->key->engine->search_slice;
@@ -282,7 +284,7 @@ void kolk__search_begin(struct kolk__search *search)
 					   kolk__own(&who->pool->open);
 	search->slice = members->hand;
 	if (who->denied == KOLK__ENGINE_FULL)
-		members->hand++; /* that of another thread, meanwhile, is the next one */
+		members->hand++; /* a concurrent search takes the next slice */
 	search->known_until_ns = members->none_idle_at_ns + KNOWN_NS;
 	search->known = members->none_idle_at_ns != 0 && search->now_ns < search->known_until_ns;
 	if (search->known && members->victim != NULL)
@@ -292,7 +294,7 @@ void kolk__search_begin(struct kolk__search *search)
 		search->hints[i] = engine->candidates[i];
 }
 
-/* For later searches; but what is about to be evicted is left out. */
+/* Leave the candidates to later searches, without the connection that is about to be evicted. */
 void kolk__search_end(const struct kolk__search *search, uint64_t now_ns)
 {
 	struct kolk_engine *engine = search->who->key->engine;

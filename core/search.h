@@ -17,21 +17,21 @@ struct kolk__search {
 	struct kolk__account *requester;
 	const struct kolk_pool *pool; /* NULL = any */
 	bool own;                     /* only of the requester itself */
-	uint32_t requester_share;      /* with one more */
+	uint32_t requester_share;      /* with one more connection */
 	uint64_t now_ns;
-	uint64_t lent_before_ns;      /* idle since before then: may be lent */
-	bool starved;                 /* it has nothing, and that for too long */
-	bool all;                     /* more than one slice: maintenance's */
+	uint64_t lent_before_ns;      /* a connection idle since before then may be lent */
+	bool starved;                 /* its key has waited for lend_after without a connection */
+	bool all;                     /* more than one slice: a search by maintenance */
 	uint32_t population, visits;  /* connections that the limit counts; visited of these */
-	uint32_t slice;               /* of the engine's: the next one */
+	uint32_t slice;               /* the next one of the engine's */
 	uint32_t slice_size;          /* visits of one slice, at most */
-	bool few;                     /* something to evict was known before the slice */
-	bool none_idle;               /* so far */
-	bool known;                   /* a search of all of them saw none idle, a moment ago */
+	bool few;                     /* a candidate may be evicted: a smaller slice is enough */
+	bool none_idle;               /* no idle connection was seen so far */
+	bool known;                   /* a complete search saw no idle connection, a moment ago */
 	uint64_t known_until_ns;
 	struct kolk__candidate hints[KOLK__CANDIDATES]; /* what earlier searches found idle */
 	uint32_t hint_count;
-	struct kolk__candidate found[KOLK__CANDIDATES]; /* idle, those idle for longest first */
+	struct kolk__candidate found[KOLK__CANDIDATES]; /* those idle for longest, in that order */
 	uint32_t found_count;
 	struct kolk__conn *idle;      /* found: idle for the longest time, and may be evicted */
 	uint64_t idle_since_ns;
@@ -39,21 +39,21 @@ struct kolk__search {
 	struct kolk__account *victim_account;
 	uint32_t victim_share;
 	struct kolk_key *sibling;     /* found: the requester's own key with the most connections */
-	uint32_t sibling_open, sibling_share; /* its, and up to which a sibling gives none */
+	uint32_t sibling_open, sibling_share; /* its connections; up to this many it keeps all */
 };
 
-/* For this key: one slice, or all = on until something is idle. The key may be recycled: what is
- * read of it only chooses. */
+/* Prepare a search for this key: of one slice; or, with all, on until one is idle. The key may have
+ * been recycled: then the choice is worse, not wrong. */
 void kolk__search_fill(struct kolk__search *search, const struct kolk__requester *who, bool all);
-/* With what earlier searches left. Under accounting. */
+/* Begin with what earlier searches left. Under accounting. */
 void kolk__search_begin(struct kolk__search *search);
 /* No lock held. */
 void kolk__search_run(struct kolk__search *search);
-/* What later searches start from. Under accounting. */
+/* Leave what later searches begin with. Under accounting. */
 void kolk__search_end(const struct kolk__search *search, uint64_t now_ns);
-/* Were all visited, or as many as one search visits? */
+/* Were all connections visited, or as many as one search may visit? */
 bool kolk__search_is_complete(const struct kolk__search *search);
-/* An idle connection of this key, idle since then. */
+/* May an idle connection of this key be evicted that is idle since then? */
 bool kolk__search_may_evict(const struct kolk__search *search, struct kolk_key *key,
 			    uint64_t since_ns);
 

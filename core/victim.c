@@ -2,16 +2,17 @@
 /*
  * victim.c - a key was denied a permit: which connection is evicted, or reclaimed from a tenant.
  *
- * A caller's search begins with the candidates: what earlier searches found idle for longest (as
- * Redis' eviction pool). Then it visits one slice of the connections that the limit counts, under
- * no lock: KOLK__SEARCH_FEW if a candidate may be evicted, KOLK__SEARCH_SLICE if none may, or if
- * these are all. It evicts the one that is idle for longest of all that it knows.
+ * A caller's search begins with the candidates, the connections that earlier searches found idle
+ * for the longest time (as Redis' eviction pool). Then it visits one slice of the connections that
+ * the limit counts, without a lock: KOLK__SEARCH_FEW if a candidate may be evicted, otherwise
+ * KOLK__SEARCH_SLICE, or all if there are no more. It evicts the connection that has been idle for
+ * longest of all that it knows.
  *
- * A slice in which nothing is idle does not say that nothing is, and only then may a connection be
- * reclaimed. So the caller hands its key over to maintenance, which visits slice after slice until
- * something is idle. If nothing was, this is remembered for KNOWN_NS, with the victim: callers then
- * reclaim at once. What becomes idle meanwhile is found by its own key's waiters, by a slice, or
- * when KNOWN_NS is over.
+ * A leased connection may be reclaimed only if no connection is idle, and a slice without an idle
+ * connection does not prove that. So the caller hands its key over to maintenance, which visits
+ * slice after slice until it finds an idle one. If there is none, this is remembered for KNOWN_NS,
+ * with the victim, and callers reclaim at once. A connection that becomes idle meanwhile is found
+ * by its own key's waiters, in a slice, or when KNOWN_NS is over.
  */
 #include "core/effects.h"
 #include "core/permits.h"
@@ -33,8 +34,8 @@ static bool is_wanted(const struct kolk__requester *who)
 	return who->pool->limit.members.evictions < kolk__own(&who->pool->limit.queue.keys.count);
 }
 
-/* Does a connection of this key, when it closes, free what was denied? Its permits go to its own
- * tenant and pool, whichever they are by now. */
+/* Does a connection of this key free the permit that was denied when it closes? Its permits return
+ * to the tenant and pool that the key has now. */
 static bool frees(const struct kolk_key *key, const struct kolk__requester *who)
 {
 	KOLK__HELD(&key->engine->accounting);
@@ -44,10 +45,10 @@ static bool frees(const struct kolk_key *key, const struct kolk__requester *who)
 						  kolk__own(&key->pool) == who->pool;
 }
 
-/* Evict what a search found, if it is still idle, still of the right owner and still wanted: others
- * were searching, too, and it may be another key's connection. CLOSING never goes back to IDLE, and
- * a rotation counts on that (sweep.c): it is TAKEN until that is known. False = the requester got
- * nothing. */
+/* Evict the connection that a search found if it is still idle, belongs to an owner whose permits
+ * help, and is still wanted: other threads search too, and it may be another key's by now. Until
+ * that is known it is TAKEN, since CLOSING never goes back to IDLE, on which a rotation relies
+ * (sweep.c). False = the requester got nothing. */
 static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 {
 	struct kolk_engine *engine = who->key->engine;
@@ -71,7 +72,7 @@ static bool evict(struct kolk__conn *conn, const struct kolk__requester *who)
 	return fit;
 }
 
-/* The key whose gate must close, so that it gives a connection; NULL = no tenant and no key is
+/* The key whose gate must close so that it gives up a connection; NULL = no tenant and no key is
  * above its share. Under accounting. */
 static struct kolk_key *victim_of(const struct kolk__search *search)
 {
@@ -91,7 +92,7 @@ static struct kolk_key *victim_of(const struct kolk__search *search)
 				 share, open) ? key : NULL;
 }
 
-/* Nothing was idle. */
+/* No connection was idle. */
 static struct kolk_key *reclaim_from_victim(const struct kolk__search *search)
 {
 	struct kolk_engine *engine = search->who->key->engine;
@@ -114,7 +115,7 @@ static void reclaim_start(struct kolk_key *key)
 	kolk__key_unlock(&effects);
 }
 
-/* Another thread may take them first. */
+/* Evict the best connection found that no other thread has taken first. */
 static bool evict_found(const struct kolk__search *search)
 {
 	if (search->idle != NULL && evict(search->idle, search->who))
@@ -131,7 +132,7 @@ static bool evict_found(const struct kolk__search *search)
 	return false;
 }
 
-/* Maintenance visits all for this key, and at once. */
+/* Let maintenance visit all connections for this key, at once. */
 static void hand_over(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
@@ -143,7 +144,7 @@ static void hand_over(struct kolk_key *key)
 	if (!there && engine->handed_over_count < KOLK__HANDED_OVER)
 		engine->handed_over[engine->handed_over_count++] = key;
 	kolk__give_lock(engine, &engine->accounting);
-	kolk__maintain_kick(engine); /* one more turn, if it is in one */
+	kolk__maintain_kick(engine); /* if it runs, it runs once more */
 }
 
 struct kolk_key *kolk__handed_over_pop(struct kolk_engine *engine)
@@ -159,7 +160,7 @@ struct kolk_key *kolk__handed_over_pop(struct kolk_engine *engine)
 	return key;
 }
 
-/* Nothing idle was found, in one slice or in all. */
+/* No idle connection was found, in one slice or in all. */
 static void search_on(const struct kolk__search *search)
 {
 	struct kolk_key *key = search->who->key, *victim;

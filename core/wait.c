@@ -13,10 +13,10 @@
 #include "core/refuse.h"
 #include "core/release.h"
 
-/* Waiters served, and connections given up, in one turn under the key's lock. */
+/* At most so many waiters are served, and connections given up, while the key's lock is held. */
 enum { DISPATCH_MAX = 64 };
 
-/* One more caller waits, in the queue or outside; false when there are as many as may. */
+/* One more caller waits, in the queue or outside; false = there are as many as may wait. */
 static bool count(struct kolk_key *key)
 {
 	struct kolk_engine *engine = key->engine;
@@ -72,7 +72,7 @@ bool kolk__waiter_enqueue(struct kolk_key *key, struct kolk__waiter *waiter)
 	return true;
 }
 
-/* A signal that it had is for the next. */
+/* The next waiter may be signalled, if this one was. */
 static void dequeue(struct kolk_key *key, struct kolk__waiter *waiter)
 {
 	KOLK__HELD(&key->lock);
@@ -96,7 +96,7 @@ void kolk__waiter_expire(struct kolk_key *key, struct kolk__waiter *waiter,
 	KOLK__HELD(&key->lock);
 	KOLK__PROBE(timeout, key, waiter);
 	if (kolk__event_wanted(key->engine, KOLK_EVENT_WAITER_TIMED_OUT))
-		kolk__key_ref(key); /* the waiter was the last that did, perhaps */
+		kolk__key_ref(key); /* the waiter's may have been the last */
 	kolk__count_timed_out(key);
 	kolk__waiter_remove(key, waiter, effects);
 	waiter->err = KOLK_E_TIMEOUT;
@@ -111,8 +111,8 @@ static void waiter_task(struct kolk__task *task)
 	kolk__done_add(waiter->loop, waiter);
 }
 
-/* Its result stands; let it know. The last touch of a blocking waiter is the store: after
- * it, its stack may be gone, and wake on a word that is gone is harmless. */
+/* The waiter has its result: let it know. The store is the last access to a blocking waiter: its
+ * stack may be gone afterwards, and to wake a futex that is gone does no harm. */
 static void finish(struct kolk__waiter *waiter, enum kolk_err err,
 		   struct kolk__effects *effects)
 {
@@ -152,11 +152,12 @@ static void hand_over(struct kolk_key *key, struct kolk__waiter *waiter,
 	KOLK__STATE(conn, KOLK__IS_LEASED);
 	KOLK__PROBE(handover, key, waiter, conn);
 	dequeue(key, waiter);
-	/* Not who waited when it was ready: another connection may have served that one. */
+	/* This waiter may have queued later: another connection may have served the one that waited
+	 * when this connection became ready. */
 	conn->waited_for = waiter->enqueued_ns <= kolk__own(&conn->ready_at_ns);
 	kolk__lease_fill(conn, lease_word, effects->now_ns, &waiter->lease);
 	kolk__add_relaxed(&kolk__key_counters(key)->handed_over, 1);
-	if (waiter == effects->self) { /* it is us: no task, no wake */
+	if (waiter == effects->self) { /* the calling thread: no task, no wake */
 		waiter->err = KOLK_OK;
 		kolk__store_relaxed(&waiter->state, KOLK__FINISHED);
 	} else {
@@ -175,7 +176,7 @@ static void signal_first(struct kolk_key *key, struct kolk__effects *effects)
 	kolk__effects_wake(effects, kolk__futex(&waiter->state), 1);
 }
 
-/* Why this key must give a connection up: it refuses, a limit was lowered, one is to be
+/* Why this key must give up a connection: it refuses, a limit was lowered, or one is to be
  * reclaimed. */
 static enum kolk_reason excess_reason(const struct kolk_key *key)
 {
@@ -187,8 +188,8 @@ static enum kolk_reason excess_reason(const struct kolk_key *key)
 	return kolk__reclaim_due(key) ? KOLK_REASON_SHARE : KOLK_REASON_NONE;
 }
 
-/* From a key with waiters, only a connection that was leased since it was dialled is reclaimed, so
- * that a granted permit serves a caller first. False = there may be more to give up. */
+/* A key with waiters gives up only a connection that has been leased since it was dialled, so that
+ * each granted permit serves a caller. False = there may be more to give up. */
 static bool trim_excess(struct kolk_key *key)
 {
 	enum kolk_reason reason;
@@ -228,7 +229,7 @@ static bool is_due(const struct kolk_key *key, const struct kolk__waiter *waiter
 	       waited_ns >= kolk__setting(kolk__own(&key->pool), overtake_max_ns);
 }
 
-/* What the gate is when idle connections and queue are as they are. */
+/* The gate's value for the present queue and idle connections. */
 static uint64_t gate_of(const struct kolk_key *key, uint64_t now_ns)
 {
 	KOLK__HELD(&key->lock);
@@ -252,7 +253,7 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 
 	KOLK__HELD(&key->lock);
 	effects->todo &= ~(uint32_t)KOLK__DISPATCH;
-	/* SC1: close the gate first, then take tokens: releases meanwhile stop here. */
+	/* SC1: close the gate, then take tokens: a release whose token is missed sees the gate. */
 	kolk__store_sc(&key->gate, KOLK__GATE_STOP);
 	kolk__fence_sc();
 	all = trim_excess(key);
@@ -270,7 +271,7 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 			signal_first(key, effects);
 		break;
 	}
-	/* The waiter that was signalled is the first, until it leaves or is served. */
+	/* A signalled waiter is the first until it leaves or is served. */
 	KOLK__ASSERT(!key->signalled || (key->first != NULL &&
 					 kolk__own(&key->first->state) == KOLK__SIGNALLED));
 	kolk__store_sc(&key->gate, gate_of(key, now_ns));
@@ -278,7 +279,7 @@ void kolk__dispatch_waiters(struct kolk_key *key, struct kolk__effects *effects)
 		kolk__alarm_arm(key->engine, &key->alarm, now_ns);
 }
 
-/* ---- waiters outside: they wait for what a driver does with the connection of another caller */
+/* ---- waiters outside of the queue, for what a driver does with another caller's connection */
 
 enum kolk_err kolk_waiter_add(struct kolk_key *key)
 {
