@@ -2,9 +2,9 @@
 /*
  * main.c - kolk-gateway: arguments, signals, the order of start and end.
  *
- * Start: configuration, engine with its pools, a client for each loop, server, listeners.
- * End, in the opposite order: the server finishes the answers that are under way, the clients end,
- * the engine closes its connections.
+ * Start: configuration, engine with its pools, an HTTP client for each loop, server, listeners.
+ * End, in the opposite order: the server finishes the answers in progress, the HTTP clients end, the
+ * engine closes its connections.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -51,7 +51,7 @@ static void on_log(void *user, enum kolk_log_level level, const char *subject, c
 	gw_say("%s: %s", subject, text);
 }
 
-/* ---- start: each of these undoes nothing; stop() ends whatever there is */
+/* ---- start: on a failure nothing is undone here; stop() ends what has begun */
 
 static enum kolk_err open_engine(struct gateway *gateway, struct kolk_config_error *error)
 {
@@ -233,7 +233,7 @@ static void flush_log(struct gw_loop *loop, void *user)
 	gw_log_flush(loop);
 }
 
-/* Other threads change the view until they are ended: the admin server's, that of names. */
+/* The threads of the admin server and of DNS may still change the view. */
 static uint64_t drain_ns(struct gateway *gateway)
 {
 	uint64_t ns;
@@ -246,8 +246,8 @@ static uint64_t drain_ns(struct gateway *gateway)
 	return ns == KOLK_AT_ONCE ? 0 : ns;
 }
 
-/* Of it, what is kept for the time behind the last request: closing takes milliseconds, but for a
- * peer that does not read. */
+/* The part of it that is kept for closing after the last request, which takes milliseconds unless a
+ * peer does not read. */
 static uint64_t rest_ns(uint64_t drain_ns)
 {
 	uint64_t quarter_ns = drain_ns / 4;
@@ -261,8 +261,8 @@ static void on_closed(void *user)
 	sem_post(user);
 }
 
-/* The clients end; connections that they still use after half of the time are closed all the same.
- * False = they are not closed at the deadline: the engine, and what its loops use, are still there. */
+/* End the HTTP clients. Connections that they still use after half of the time are closed anyway.
+ * False = not all were closed at the deadline, so the engine and what its loops use have to stay. */
 static bool end_engine(struct gateway *gateway, uint64_t ns, uint64_t deadline_ns)
 {
 	static sem_t closed; /* outlives the wait for it */
@@ -276,7 +276,7 @@ static bool end_engine(struct gateway *gateway, uint64_t ns, uint64_t deadline_n
 	(void)kolk_engine_drain(gateway->engine, kolk_in_ns(ns / 2));
 	if (kolk_engine_wait_closed(gateway->engine, deadline_ns) != KOLK_OK)
 		return false;
-	while (closing > 0) /* no connection is left that it could wait for */
+	while (closing > 0) /* no connection is left, so they end at once */
 		closing -= sem_wait(&closed) == 0;
 	sem_destroy(&closed);
 	return kolk_engine_destroy(gateway->engine) == KOLK_OK;
@@ -311,15 +311,15 @@ static uint64_t left_ns(uint64_t until_ns)
 	return until_ns > now_ns ? until_ns - now_ns : 0;
 }
 
-/* What takes longer to close than it should, a child that is slow to end, a server that is slow to
- * answer DELETE, has what is left of drain_timeout: so much, where that is for ever. */
+/* Until when closing may go on: children that are slow to end and servers that are slow to answer
+ * DELETE have what is left of drain_timeout, but at most 30 s. */
 static uint64_t close_until_ns(uint64_t deadline_ns)
 {
 	return sooner(kolk_in_ns(30 * KOLK_S_NS), deadline_ns);
 }
 
-/* Spans have a second, and at most a quarter of the rest. False = connections were left, and their memory
- * is the system's to free. */
+/* End everything. Spans have a second to be sent, and at most a quarter of the rest. False =
+ * connections were left: their memory is freed with the process. */
 static bool stop(struct gateway *gateway)
 {
 	const uint64_t began_ns = kolk_in_ns(0);
@@ -356,8 +356,7 @@ static bool stop(struct gateway *gateway)
 				   sooner(rest - rest / 4, left_ns(deadline_ns - rest / 4)),
 				   close_until_ns(deadline_ns - rest / 4));
 	}
-	gw_access_log_close(gateway->log, deadline_ns); /* requests have ended: nothing more is
-							 * logged */
+	gw_access_log_close(gateway->log, deadline_ns); /* all requests have ended */
 	if (ended)
 		free_all(gateway);
 	return ended;

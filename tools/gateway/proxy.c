@@ -38,7 +38,7 @@ static enum kolk_err pull_request(void *user, void *buffer, size_t capacity, siz
 	return *size > 0 || x->up.ended ? KOLK_OK : KOLK_PENDING;
 }
 
-/* What one side sent cannot be passed on. What still comes of either changes nothing (proxy.h). */
+/* What one side sent cannot be passed on. Events of either side change nothing after this (proxy.h). */
 static void break_off(struct gw_exchange *x, uint32_t status)
 {
 	if (x->back != NULL)
@@ -49,7 +49,7 @@ static void break_off(struct gw_exchange *x, uint32_t status)
 		gw_proxy_cancel(x);
 }
 
-/* Otherwise its rest is dropped. */
+/* Does the upstream still want the request's body? Otherwise the rest is dropped. */
 static bool wants_request(const struct gw_exchange *x)
 {
 	return x->back != NULL && x->state < GW_ANSWERED;
@@ -127,13 +127,13 @@ static void on_informational(void *user, struct kolk_http_exchange *back,
 
 	(void)back;
 	if (head->status == 100)
-		return; /* of 100: the library sends one when the body is fetched */
+		return; /* the library sends a 100 of its own when the body is read */
 	if (gw_forward_answer(x, head, &answer))
 		(void)!kolk_http_server_inform(x->front, head->status, answer.fields,
 					       answer.field_count);
 }
 
-/* How long the answer is, and where its body comes from. */
+/* Set the length of the answer, and where its body comes from. */
 static void frame(const struct gw_exchange *x, const struct kolk_http_head *head,
 		  struct kolk_http_answer *answer)
 {
@@ -206,8 +206,8 @@ static void on_upgraded(void *user, struct kolk_http_exchange *back, const struc
 static void dispatch(struct gw_exchange *x);
 static void pass_on(struct gw_exchange *x);
 
-/* A pool that drains may be one that the new configuration has no more: where nothing of the
- * request was used, it goes by the new one. False = it cannot. */
+/* A pool may drain because a reload removed it. If nothing of the request's body has been passed on,
+ * the request is routed again, by the new configuration. False = that is not possible. */
 static bool dispatch_again(struct gw_exchange *x)
 {
 	struct gw_loop *loop = x->loop;
@@ -226,7 +226,7 @@ static bool dispatch_again(struct gw_exchange *x)
 	x->member = NULL;
 	x->moved = false;
 	if (x->traced)
-		x->trace->pool = NULL; /* it may be freed: nothing shows that it is in use */
+		x->trace->pool = NULL; /* it may be freed, since the exchange does not use it now */
 	gw_view_leave(x->view, loop->index);
 	x->view = gw_view_use(loop->view, loop->index);
 	dispatch(x);
@@ -237,7 +237,7 @@ static bool dispatch_again(struct gw_exchange *x)
 static void fail(struct gw_exchange *x, enum kolk_err err, const char *phase)
 {
 	if (x->state >= GW_ANSWERED || (err == KOLK_E_DRAINING && dispatch_again(x)))
-		return; /* it matters no more */
+		return; /* answered already, or routed again */
 	if (x->member != NULL && gw_upstream_moves(x, err, phase)) {
 		pass_on(x);
 		return;
@@ -421,7 +421,7 @@ static void *on_request(void *server_user, struct kolk_http_server_exchange *fro
 	x->head = head;
 	x->begin_ns = kolk_loop_now(loop);
 	if (head->body_size != 0)
-		kolk_http_server_pause(front); /* until the upstream fetches the body */
+		kolk_http_server_pause(front); /* until the upstream reads the body */
 	dispatch(x);
 	return x;
 }
@@ -444,11 +444,11 @@ static void on_front_end(void *user, struct kolk_http_server_exchange *front, en
 	withdraw(x);
 	if (x->mcp != NULL)
 		gw_mcp_front_end(x);
-	if (x->back != NULL) { /* on_back_end follows: soon by itself, if all was passed on */
+	if (x->back != NULL) { /* on_back_end follows, by itself if all was passed on */
 		if (err != KOLK_OK || !x->up.ended)
 			kolk_http_cancel(x->back);
 	} else if (gw_is_tunnel(x)) {
-		gw_tunnel_close(x); /* gw_proxy_tunnel_ended follows, or ran */
+		gw_tunnel_close(x); /* gw_proxy_tunnel_ended follows, or has run already */
 	} else {
 		gw_exchange_put(x);
 	}
