@@ -74,7 +74,8 @@ struct kolk__conn {
 	/* W: home loop; a rotation under key.lock. R: releaser, and the thread that takes it.
 	 * Pairs: SC2. Means: 0, or the enum kolk_reason why it must not be used again. */
 	kolk__atomic_u8 retire_reason;
-	/* W: maintenance at a drain deadline. R: holder at the end of an operation. Pairs: SC3. */
+	/* W: maintenance at a drain deadline; dialler. R: holder at the end of an operation. Pairs:
+	 * SC3. Means: enum kolk__revoked. */
 	kolk__atomic_u8 revoked;
 	/* W: holder; SHRUNK under accounting. R: check.c (relaxed). Means: kolk_reason of its end */
 	kolk__atomic_u8 reason;

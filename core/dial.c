@@ -124,7 +124,8 @@ static void conn_init(struct kolk_key *key, struct kolk__conn *conn, uint64_t no
 	kolk__store_relaxed(&conn->born, kolk__conn_own_word(conn));
 	kolk__store_relaxed(&conn->tag, 0);
 	kolk__store_relaxed(&conn->retire_reason, 0);
-	kolk__store_relaxed(&conn->revoked, 0);
+	if (kolk__load_relaxed(&conn->revoked) != KOLK__NOT_REVOKED)
+		kolk__store_relaxed(&conn->revoked, KOLK__REVOKED_EARLIER);
 	kolk__store_relaxed(&conn->unproven, false);
 	kolk__store_relaxed(&conn->alarm_put_off, false);
 	kolk__store_relaxed(&conn->release_flags, force_slow ? KOLK__FORCE_SLOW : 0);

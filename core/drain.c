@@ -39,7 +39,7 @@ bool kolk__revoke(struct kolk__conn *conn)
 		kolk__link_revoke(conn->link);
 	if (!kolk__is_leased(kolk__state_of(word)))
 		return false;
-	kolk__store_sc(&conn->revoked, 1); /* SC3 */
+	kolk__store_sc(&conn->revoked, KOLK__REVOKED); /* SC3 */
 	if (kolk__conn_try_set(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_REVOKED);
 	else if (kolk__conn_state(conn) == KOLK__BUSY && conn->link != NULL)

@@ -46,7 +46,7 @@ bool kolk__operation_end(struct kolk__conn *conn)
 	 * here. */
 	kolk__store_relaxed(&conn->user, 0);
 	kolk__conn_set(conn, KOLK__LEASED);
-	if (!kolk__load_sc(&conn->revoked)) /* SC3 */
+	if (kolk__load_sc(&conn->revoked) != KOLK__REVOKED) /* SC3 */
 		return true;
 	if (kolk__conn_try_set(conn, kolk__word_with(word, KOLK__LEASED), KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_REVOKED);

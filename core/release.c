@@ -72,16 +72,26 @@ enum kolk_err kolk__misuse(struct kolk_engine *engine, enum kolk_err err)
 	return err;
 }
 
-/* A revoke tells the holder nothing, so what it does next is no broken rule. Until the connection
- * is dialled again, its word is of this lease, or, out of the key's table, of the generation behind
- * it (state.h). */
+/* Until the connection is dialled again, its word is of this lease, or, out of the key's table, of
+ * the generation behind it (state.h). Of the leases of connections that had the memory before, it
+ * is not known which one was revoked. */
+static bool may_be_revoked(const struct kolk__conn *conn, uint64_t lease_word)
+{
+	uint64_t generation = kolk__generation_of(lease_word);
+	uint8_t revoked = kolk__load_relaxed(&conn->revoked);
+
+	if (generation <= kolk__generation_of(kolk__load_relaxed(&conn->born)))
+		return revoked != KOLK__NOT_REVOKED;
+	return revoked == KOLK__REVOKED &&
+	       kolk__generation_of(kolk__conn_word(conn)) - generation <= 1;
+}
+
+/* A revoke tells the holder nothing, so what it does next is no broken rule. */
 enum kolk_err kolk__lease_stale(const struct kolk_lease *lease)
 {
 	const struct kolk__conn *conn = lease->connection;
-	uint64_t later = kolk__generation_of(kolk__conn_word(conn)) -
-			 kolk__generation_of(lease->ticket);
 
-	if (later <= 1 && kolk__load_relaxed(&conn->revoked))
+	if (may_be_revoked(conn, lease->ticket))
 		return KOLK_E_LEASE_STALE;
 	return kolk__misuse(kolk__load_relaxed(&conn->key)->engine, KOLK_E_LEASE_STALE);
 }

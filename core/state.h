@@ -43,6 +43,13 @@ enum kolk__state {
 	KOLK__STATES
 };
 
+/* Whether a lease was revoked. */
+enum kolk__revoked {
+	KOLK__NOT_REVOKED,
+	KOLK__REVOKED,        /* of this connection */
+	KOLK__REVOKED_EARLIER /* of a connection that had this memory before */
+};
+
 #define KOLK__STATE_MASK UINT64_C(15)
 #define KOLK__NO_TOKEN UINT64_C(16)
 #define KOLK__GENERATION UINT64_C(32) /* one more */

@@ -9,7 +9,8 @@
  * Lifetime:  a lease is a value: copies are the same lease. It ends at the first release,
  *            discard or revoke; every later use answers KOLK_E_LEASE_STALE, changes nothing
  *            and is counted as misuse. After a revoke, which its holder could not know of, it is
- *            not, unless the connection's memory is already another connection's.
+ *            not. Where the connection's memory is already another connection's, no stale lease
+ *            of an earlier one is counted if any of its leases was ever revoked.
  */
 #ifndef KOLK_LEASE_H
 #define KOLK_LEASE_H

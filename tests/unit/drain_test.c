@@ -247,6 +247,34 @@ static void a_revoke_is_no_misuse(void **state)
 	assert_int_equal(misuse(fix), 3);
 }
 
+/* A holder that waits for its own client may notice only after its connection's memory has been
+ * dialled, leased and revoked again. */
+static void a_revoke_is_no_misuse_later(void **state)
+{
+	struct fixture *fix = *state;
+	struct kolk_lease first, second, third;
+
+	assert_int_equal(take(fix, fix->key, &first), KOLK_OK);
+	pass_deadline(fix);
+	fixture_run(fix, 20 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(take(fix, fix->key, &second), KOLK_OK);
+	assert_ptr_equal(first.connection, second.connection);
+	uses_go_on(first);
+	assert_int_equal(misuse(fix), 0);
+	pass_deadline(fix);
+	fixture_run(fix, 20 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(take(fix, fix->key, &third), KOLK_OK);
+	assert_ptr_equal(first.connection, third.connection);
+	uses_go_on(first);
+	uses_go_on(second);
+	assert_int_equal(misuse(fix), 0);
+	assert_int_equal(kolk_release(&third), KOLK_OK);
+	uses_go_on(third); /* a bug */
+	assert_int_equal(misuse(fix), 3);
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(handles_are_good_again),
 	TEST(before_the_last_lease_ended),
@@ -257,6 +285,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_drain_for_good_is_no_suspension),
 	TEST(a_lease_is_revoked_once),
 	TEST(a_revoke_is_no_misuse),
+	TEST(a_revoke_is_no_misuse_later),
 };
 
 CMOCKA_TESTS(drain, tests);
