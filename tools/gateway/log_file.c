@@ -312,6 +312,8 @@ void gw_access_log_close(struct gw_access_log *log, uint64_t deadline_ns)
 		return; /* its memory is the thread's */
 	}
 	if (log->lost > 0)
-		gw_say("%llu lines of the access log were lost", (unsigned long long)log->lost);
+		gw_say("%llu %s lost", (unsigned long long)log->lost,
+		       log->lost == 1 ? "line of the access log was" :
+					"lines of the access log were");
 	free_log(log);
 }

@@ -118,6 +118,7 @@ static void test_stale_max(void)
 	struct program program;
 
 	MUST(dns_begin(&program, &servers, "2", DNS_ROUTES DNS_BALANCER("dns: {stale_max: 2s, ttl_max: 2s}")));
+	CHECK(program_says(&program, "balancer web: api.test: 1 member: 1 added, 0 removed\n"));
 	CHECK(dns_ask(&program) == 2);
 	dns_server_say(&servers.dns, "");
 	CHECK(program_says(&program, "balancer web: api.test has no members: it has not resolved"));

@@ -187,8 +187,9 @@ static void update_all(struct binding *b)
 static void say_change(const struct binding *b)
 {
 	if (b->added + b->removed > 0)
-		gw_say("balancer %s: %s: %u members: %u added, %u removed", b->name->balancer,
-		       b->name->host, b->name->member_count, b->added, b->removed);
+		gw_say("balancer %s: %s: %u member%s: %u added, %u removed", b->name->balancer,
+		       b->name->host, b->name->member_count,
+		       b->name->member_count == 1 ? "" : "s", b->added, b->removed);
 }
 
 /* A copy of what is wanted, and of which version it is. */

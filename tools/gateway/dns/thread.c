@@ -54,8 +54,9 @@ void gw_dns_update_wanted(struct gw_dns_name *name)
 	if (all > name->members_max) {
 		wanted.count = name->members_max;
 		if (name->addresses != all)
-			gw_say("balancer %s: %s has %u addresses: %u are members (dns.members_max)",
-			       name->balancer, name->host, all, name->members_max);
+			gw_say("balancer %s: %s has %u addresses: %u %s (dns.members_max)",
+			       name->balancer, name->host, all, name->members_max,
+			       name->members_max == 1 ? "is a member" : "are members");
 	}
 	name->addresses = all;
 	if (!name->incomplete && wanted.count == name->wanted.count &&
