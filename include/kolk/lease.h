@@ -162,8 +162,8 @@ KOLK_API enum kolk_err kolk_lease_peer_idle(const struct kolk_lease *lease, uint
  * (another thread is inside an operation on it), E_REVOKED. */
 KOLK_API enum kolk_err kolk_lease_served(const struct kolk_lease *lease);
 
-/* _LEASE_STALE, E_OPTIONS, E_LEASE_BUSY (another thread is inside an operation on it),
- * E_REVOKED. */
+/* Describe what was leased: fill *info, whose size is set by KOLK_INIT. Errors: E_LEASE_STALE,
+ * E_OPTIONS, E_LEASE_BUSY (another thread is inside an operation on it), E_REVOKED. */
 KOLK_API enum kolk_err kolk_lease_info(const struct kolk_lease *lease,
 				       struct kolk_lease_info *info);
 
