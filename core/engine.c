@@ -161,6 +161,19 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 
 static void engine_free(struct kolk_engine *engine);
 
+/* Fill the caller's kolk_failure, if there is one, and return the error. */
+static enum kolk_err create_failed(const struct kolk_engine_options *o, enum kolk_err err,
+				   const char *detail)
+{
+	const struct kolk_failure failure = { .size = (uint32_t)sizeof failure,
+					      .err = err,
+					      .err_class = kolk_err_class(err),
+					      .detail = detail };
+
+	(void)kolk__sized_write(o->failure, &failure);
+	return err;
+}
+
 enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 				 struct kolk_engine **out)
 {
@@ -182,7 +195,7 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 		return err;
 	engine = sys->allocate(sys->context, KOLK_CACHE_LINE, sizeof *engine);
 	if (engine == NULL)
-		return KOLK_E_MEMORY;
+		return create_failed(&o, KOLK_E_MEMORY, NULL);
 	engine->sys = sys;
 	engine_fill(engine, &o);
 	err = reserve(engine);
@@ -191,13 +204,11 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 		err = start(engine, &o);
 	}
 	if (err != KOLK_OK) {
-		const struct kolk_failure failure = { .size = (uint32_t)sizeof failure,
-						      .err = err,
-						      .err_class = kolk_err_class(err) };
+		const char *why_not = engine->transport == NULL ? NULL :
+				      kolk__transport_why_not(engine->transport);
 
 		engine_free(engine);
-		(void)kolk__sized_write(o.failure, &failure);
-		return err;
+		return create_failed(&o, err, why_not);
 	}
 	kolk__log(engine, KOLK_LOG_INFO, "engine", "%u loops on %s, %u connections at most",
 		  engine->shard_count, kolk_engine_backend(engine),

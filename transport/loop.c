@@ -40,6 +40,11 @@ const char *kolk__transport_backend(const struct kolk__transport *transport)
 	return transport->name != NULL ? transport->name : "none";
 }
 
+const char *kolk__transport_why_not(const struct kolk__transport *transport)
+{
+	return transport->why_not;
+}
+
 void kolk__transport_log(struct kolk__transport *transport, enum kolk_log_level level,
 			 const char *format, ...)
 {
@@ -89,6 +94,7 @@ enum kolk_err kolk__io_loop_open(struct kolk__transport *transport, struct kolk_
 	loop->done_end = &loop->done;
 	err = sys->ring_open(sys->context, transport->backend, &loop->ring, &name, &why);
 	if (err != KOLK_OK) {
+		transport->why_not = why;
 		if (why != NULL)
 			kolk__transport_log(transport, KOLK_LOG_ERROR, "%s cannot be used: %s",
 					    name, why);

@@ -20,6 +20,7 @@ struct kolk__transport {
 	uint32_t backend;
 	uint64_t busy_poll_ns; /* how long a step looks for events before it sleeps */
 	const char *name;      /* the back end in use; NULL until the first loop */
+	const char *why_not;   /* why the required back end cannot be used; static, or NULL */
 	kolk__atomic_u64 upstreams; /* relaxed: opened so far */
 };
 

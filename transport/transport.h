@@ -74,6 +74,8 @@ enum kolk_err kolk__transport_open(const struct kolk_sys *sys,
 void kolk__transport_busy_poll_set(struct kolk__transport *transport, uint64_t busy_poll_ns);
 void kolk__transport_close(struct kolk__transport *transport);
 const char *kolk__transport_backend(const struct kolk__transport *transport);
+/* Why a loop could not be opened: static text; NULL = not known. */
+const char *kolk__transport_why_not(const struct kolk__transport *transport);
 
 /* The first loop decides the back end of all. */
 enum kolk_err kolk__io_loop_open(struct kolk__transport *transport, struct kolk__io_loop **loop);

@@ -355,6 +355,7 @@ enum { NO_FILTER = 100, NO_ENGINE, ALL_WELL = 42 };
 static int without_io_uring(long call, int error, const char *address)
 {
 	struct kolk_engine_options o = KOLK_INIT(kolk_engine_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct wire w = { 0 };
 	int wrong = 0;
 
@@ -363,7 +364,10 @@ static int without_io_uring(long call, int error, const char *address)
 	o.on_log = on_log;
 	o.log_level = KOLK_LOG_WARN;
 	o.backend = KOLK_BACKEND_IO_URING;
+	o.failure = &failure;
 	wrong += kolk_engine_create(&o, &w.engine) != KOLK_E_BACKEND;
+	wrong += failure.err != KOLK_E_BACKEND || failure.detail == NULL;
+	o.failure = NULL;
 	o.backend = KOLK_BACKEND_AUTO;
 	if (kolk_engine_create(&o, &w.engine) != KOLK_OK)
 		return NO_ENGINE;
