@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/effects.h"
+#include "core/options.h"
 #include "core/refuse.h"
 #include "core/settings.h"
 
@@ -119,6 +120,7 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 			    struct kolk_pool **out)
 {
 	struct kolk__settings settings;
+	struct kolk_failure *failure;
 	struct kolk_pool *pool;
 	enum kolk_err err;
 
@@ -126,17 +128,19 @@ enum kolk_err kolk_pool_add(struct kolk_engine *engine, const struct kolk_pool_o
 	err = kolk__settings_read(engine, options, &settings);
 	if (err != KOLK_OK)
 		return err;
+	failure = settings.o.failure;
 	pool = pool_alloc(engine);
 	if (pool == NULL) {
 		kolk__settings_drop(engine, &settings);
-		return KOLK_E_MEMORY;
+		return kolk__refuse_as(failure, KOLK_E_MEMORY, NULL);
 	}
 	err = build(pool, &settings);
 	kolk__settings_drop(engine, &settings);
 	if (err != KOLK_OK) {
 		pool_clear_parts(pool);
 		pool_recycle(pool);
-		return err;
+		/* E_OPTIONS has named its field already. */
+		return err == KOLK_E_OPTIONS ? err : kolk__refuse_as(failure, err, NULL);
 	}
 	*out = pool;
 	return KOLK_OK;

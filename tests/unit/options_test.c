@@ -334,11 +334,16 @@ static void names_are_unique(void **state)
 {
 	struct fixture *fix = *state;
 	struct kolk_pool_options o = KOLK_INIT(kolk_pool_options);
+	struct kolk_failure failure = KOLK_INIT(kolk_failure);
 	struct kolk_pool *pool;
 
 	o.name = "test";
 	o.address = "192.0.2.1:80";
+	o.failure = &failure;
 	assert_int_equal(kolk_pool_add(fix->engine, &o, &pool), KOLK_E_NAME_TAKEN);
+	assert_int_equal(failure.err, KOLK_E_NAME_TAKEN);
+	assert_int_equal(failure.err_class, kolk_err_class(KOLK_E_NAME_TAKEN));
+	assert_null(failure.field);
 	assert_ptr_equal(kolk_pool_find(fix->engine, "test"), fix->pool);
 	assert_null(kolk_pool_find(fix->engine, "other"));
 	assert_string_equal(kolk_pool_name(fix->pool), "test");
