@@ -119,6 +119,19 @@ static bool is_last(const struct kolk__conn *conn)
 	return kolk__link_io(conn->link, true) == NULL && kolk__link_io(conn->link, false) == NULL;
 }
 
+/* A revoke shuts the socket down, which looks like a close by the peer to operations in flight. One
+ * that its holder cancelled, or whose lease was released, keeps its own error. */
+static enum kolk_err end_of(struct kolk__conn *conn, enum kolk_err err)
+{
+	bool released = kolk__state_of(kolk__conn_own_word(conn)) == KOLK__CLOSING;
+	bool revoked = is_last(conn) ? !kolk__operation_end(conn) :
+				       err != KOLK_OK &&
+					       kolk__load_sc(&conn->revoked) == KOLK__REVOKED;
+
+	return revoked && (err == KOLK_OK || (!released && err != KOLK_E_CANCELLED)) ?
+		       KOLK_E_REVOKED : err;
+}
+
 static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 {
 	struct kolk__conn *conn = io->connection;
@@ -128,9 +141,7 @@ static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)
 	KOLK__IN_TURN(kolk__user(conn));
 	KOLK__NO_LOCK();
 	io->connection = NULL;
-	if (is_last(conn) && !kolk__operation_end(conn) && err == KOLK_OK)
-		err = KOLK_E_REVOKED;
-	callback(user, err, size);
+	callback(user, end_of(conn, err), size);
 }
 
 /* KOLK_OK: begun, and start is next. Until then the caller's io may be in flight. */

@@ -31,10 +31,11 @@ static struct kolk_loop *loop_of(const struct h2_conn *conn)
 	return http_loop(http_dispatcher_client(conn->http.dispatcher));
 }
 
+/* It has the lease: one that is stale was revoked. */
 static void conn_fail(struct h2_conn *conn, enum kolk_err err)
 {
 	if (conn->err == KOLK_OK)
-		conn->err = err;
+		conn->err = err == KOLK_E_LEASE_STALE ? KOLK_E_REVOKED : err;
 }
 
 static void on_update_posted(struct kolk_call *call, void *user)

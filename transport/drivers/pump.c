@@ -153,10 +153,11 @@ static void finish_if_idle(struct pump *pump)
 	pump->callbacks->on_done(pump, pump->err);
 }
 
+/* The pump has the lease until it is done: one that is stale was revoked. */
 static void set_done(struct pump *pump, enum kolk_err err)
 {
 	if (!pump->done)
-		pump->err = err;
+		pump->err = err == KOLK_E_LEASE_STALE ? KOLK_E_REVOKED : err;
 	pump->done = true;
 }
 
