@@ -13,9 +13,9 @@ static bool engine_is_full(const struct kolk_engine *engine, const struct kolk__
 	       kolk__own(&total->dialing) >= engine->dials_max;
 }
 
-/* A key that left its queue tries to dial. granted = it was in an engine queue, so it need not
- * queue there again. No lock held. It may have been recycled since it was queued: then it is
- * another key, which was granted nothing. */
+/* A key that has left its queue tries to dial. granted = it was in an engine queue, and need not
+ * queue there again. No lock held. If the key has been recycled since it was queued, the new one
+ * was granted nothing. */
 static void grant_try(const struct kolk__requester *who, bool granted)
 {
 	struct kolk_key *key = who->key;
@@ -28,12 +28,12 @@ static void grant_try(const struct kolk__requester *who, bool granted)
 		key->keep_sequence = true;
 		kolk__dial_more(key, &effects);
 		key->granted = key->keep_sequence = false;
-		effects.todo |= KOLK__UNUSED; /* it stood in a row: that kept it */
+		effects.todo |= KOLK__UNUSED; /* only the queue may have kept it */
 	}
 	kolk__key_unlock(&effects);
 }
 
-/* The first of a queue, out of it. A key that is in one cannot be recycled. Under accounting. */
+/* Remove the first key of a queue. A key in a queue cannot be recycled. Under accounting. */
 static bool queue_pop_for(struct kolk_engine *engine, struct kolk__permit_queue *queue,
 			  struct kolk__requester *who)
 {
@@ -46,8 +46,8 @@ static bool queue_pop_for(struct kolk_engine *engine, struct kolk__permit_queue 
 	return true;
 }
 
-/* The engine's permits, to the smallest shares. Each key that was in an engine queue gets one try:
- * it dials, or enters another queue, or the engine is full again. */
+/* Grant the engine's permits to the tenants with the smallest shares. Each key in an engine queue
+ * gets one try: it dials, or enters another queue, or the engine is full again. */
 static void grant_engine_permits(struct kolk_engine *engine, struct kolk__total *total)
 {
 	uint32_t tries = kolk__load_relaxed(&total->engine_queued_keys);
@@ -67,9 +67,9 @@ static void grant_engine_permits(struct kolk_engine *engine, struct kolk__total 
 	}
 }
 
-/* A tenant's or pool's own permits: first come, first served, until a key is denied the same again
- * or enters the engine queue: the permit that was freed is for one. The queue may be another
- * tenant's or pool's by now: its keys get a try that they did not need. */
+/* Grant a tenant's or pool's own permits, first come, first served, until a key is denied the same
+ * permit again or enters the engine queue: one permit was freed. The queue may be another tenant's
+ * or pool's by now; then its keys get a try that they did not need. */
 static void grant_permits(struct kolk_engine *engine, struct kolk__permit_queue *queue)
 {
 	uint32_t tries = kolk__load_relaxed(&queue->keys.count);
@@ -84,7 +84,7 @@ static void grant_permits(struct kolk_engine *engine, struct kolk__permit_queue 
 		if (!any)
 			return;
 		grant_try(&who, false);
-		next = kolk__load_relaxed(&who.key->permit_queue); /* relaxed: costs a try more */
+		next = kolk__load_relaxed(&who.key->permit_queue); /* relaxed: at worst a try more */
 		over = next == queue || next == &who.account->engine_queue;
 	}
 }
@@ -112,7 +112,7 @@ void kolk__permits_grant(struct kolk_engine *engine)
 		grant_engine_permits(engine, &engine->totals[i]);
 }
 
-/* A key that is in this queue. */
+/* By which limit a key in this queue is denied now. */
 static enum kolk__denied denied_now(const struct kolk_key *key,
 				    const struct kolk__permit_queue *queue)
 {
@@ -136,8 +136,8 @@ static enum kolk__denied denied_now(const struct kolk_key *key,
 	}
 }
 
-/* The first key of an engine queue, or of the other queue that was not visited for the longest
- * time. A key that lost its waiters, or is not denied any more, leaves the queue. Under
+/* The first key of an engine queue, or of the one of the other queues that has not been visited for
+ * longest. A key without waiters, or one that is no longer denied, leaves its queue. Under
  * accounting. */
 static bool queue_first(struct kolk_engine *engine, const struct kolk__heap *queues,
 			struct kolk__requester *who)
@@ -149,7 +149,7 @@ static bool queue_first(struct kolk_engine *engine, const struct kolk__heap *que
 	if (key == NULL)
 		return false;
 	*who = kolk__requester_of(key, denied_now(key, queue));
-	if (queues == &engine->limit_queues) /* engine queues have an order: they keep it */
+	if (queues == &engine->limit_queues) /* engine queues keep their order, by share */
 		kolk__permit_queue_requeue(engine, queue);
 	if (kolk__load_relaxed(&who->key->waiting) == 0 || who->denied == KOLK__GRANTED) {
 		(void)kolk__permit_queue_pop(engine, queue);
@@ -172,10 +172,11 @@ static void evict_for_first(struct kolk_engine *engine, const struct kolk__heap 
 		kolk__evict_by_maintenance(&who);
 }
 
-/* So many visits, and alarms and the clock have their turn. */
+/* At most so many visits before alarms and the clock have their turn. */
 enum { TURN_VISITS = 4096 };
 
-/* Keys for which a caller's search had nothing; what is not queued any more is served. */
+/* Search for the keys for which a caller's search found nothing. A key that has left its queue
+ * needs no search. */
 static void evict_for_handed_over(struct kolk_engine *engine)
 {
 	uint64_t until = kolk__load_relaxed(&engine->visits) + TURN_VISITS;

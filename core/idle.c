@@ -60,9 +60,9 @@ static struct kolk__conn *take_by_token(struct kolk_key *key, uint32_t position,
 		if (conn == NULL && kolk__cas_acq_rel(entry, &seen, seen & ~KOLK__LISTED))
 			return NULL;
 		if (conn == NULL)
-			continue; /* there is a new one */
+			continue; /* a new connection is there */
 		if (!kolk__conn_stands_at(conn, key, position, &word)) {
-			kolk__token_put(key, position); /* it leaves just now */
+			kolk__token_put(key, position); /* it is just leaving */
 			return NULL;
 		}
 		if (kolk__conn_take_by_token(conn, word, state, taken))

@@ -52,8 +52,8 @@ static void give_address(void *user, uint64_t address)
 
 /* ---- the end */
 
-/* A socket of our own stops to listen at once, also where the kernel or a fork's child keeps it for
- * a while. */
+/* Stop listening at a socket of our own at once, even if the kernel or a forked child keeps it open
+ * for a while. */
 static void unlisten(struct kolk_listener *listener, int fd)
 {
 	const struct kolk_sys *sys = listener->engine->sys;
@@ -82,7 +82,7 @@ void kolk__listener_sockets_close(struct kolk_listener *listener)
 		if (listener->parts[i].fd < 0)
 			continue;
 		unlisten(listener, listener->parts[i].fd);
-		if (listener->shared) /* the others have the same */
+		if (listener->shared) /* the other acceptors use the same socket */
 			return;
 	}
 }
@@ -118,7 +118,7 @@ static void call_closed(struct kolk_listener *listener)
 	closed(user);
 }
 
-/* The last one frees the listener, or wakes who waits for that. */
+/* An acceptor has ended. The last one frees the listener, or wakes the thread that waits for it. */
 static bool on_closed(void *user, uint32_t index)
 {
 	struct kolk_listener *listener = user;
@@ -164,7 +164,7 @@ void kolk__listener_calls(struct kolk_listener *listener, bool limits_addresses)
 
 /* ---- stop and close */
 
-/* Under engine.listeners: what has ended is not ordered any more. */
+/* Under engine.listeners. Acceptors that have ended get no order. */
 static void order(struct kolk_listener *listener, enum kolk__order what, uint64_t deadline_ns)
 {
 	KOLK__HELD(&listener->engine->listeners);
@@ -189,7 +189,7 @@ void kolk_listener_stop(struct kolk_listener *listener)
 	kolk__give_lock(engine, &engine->listeners);
 }
 
-/* The end of the engine may come first: it finds the listener in its list. */
+/* If the engine ends first, it finds the listener in its list. */
 static void on_ended(struct kolk__task *task)
 {
 	struct kolk_listener *listener = kolk__container_of(task, struct kolk_listener, task);
@@ -201,7 +201,7 @@ static void on_ended(struct kolk__task *task)
 	call_closed(listener);
 }
 
-/* True = it had ended already: the caller's, or closed is on its way. */
+/* True = it had ended already: the caller frees it, or closed will be called. */
 static bool close_begin(struct kolk_listener *listener, uint64_t deadline_ns,
 			kolk_listener_closed_fn *closed, void *user)
 {
@@ -222,7 +222,7 @@ static bool close_begin(struct kolk_listener *listener, uint64_t deadline_ns,
 	return ended;
 }
 
-/* It ends, and is freed; or the time is up. */
+/* Wait until it has ended, and free it; or until the deadline. */
 static enum kolk_err wait_ended(struct kolk_listener *listener, uint64_t deadline_ns)
 {
 	struct kolk_engine *engine = listener->engine;
@@ -300,7 +300,7 @@ void kolk__listeners_wait(struct kolk_engine *engine, uint64_t deadline_ns)
 	}
 }
 
-/* No other thread is here any more. */
+/* No other thread uses the listeners any more. */
 void kolk__listeners_drop(struct kolk_engine *engine)
 {
 	for (struct kolk_listener *l = engine->listener_list; l != NULL; l = l->next)

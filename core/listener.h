@@ -12,10 +12,10 @@
 #include "core/engine.h"
 #include "transport/listen.h"
 
-/* Its part on one loop. */
+/* The part of a listener on one loop. */
 struct kolk__listener_part {
 	struct kolk__acceptor *acceptor;
-	int fd;      /* its own, or that of all; -1 = given back */
+	int fd;      /* its own, or the shared one; -1 = closed or given back */
 	bool closed; /* under listeners: the acceptor has ended */
 };
 
@@ -27,7 +27,7 @@ struct kolk_listener {
 	char text[KOLK__LISTEN_TEXT];
 	uint32_t streams_max;
 	bool shared;      /* one socket for all loops */
-	bool given;       /* the socket: other processes may listen at it */
+	bool given;       /* the socket was given: other processes may listen at it */
 	bool made_file;   /* the socket's file is ours to remove, if it is still this one: */
 	uint64_t file[2];
 	uint32_t told;    /* under listeners, once it has begun: the kernel chooses among so many of
@@ -47,26 +47,26 @@ struct kolk_listener {
 };
 
 /* listener.c */
-/* What its acceptors call in core. */
+/* Set the functions of core that its acceptors call. */
 void kolk__listener_calls(struct kolk_listener *listener, bool limits_addresses);
-/* Those that it still has. */
+/* Close the sockets that it still has. */
 void kolk__listener_sockets_close(struct kolk_listener *listener);
 void kolk__listener_free(struct kolk_listener *listener);
 
 /* listener_loops.c */
-/* It begins: on the loops that are active. Under engine.listeners. Errors: E_IO. */
+/* Listen on the loops that are active. Under engine.listeners. Errors: E_IO. */
 enum kolk_err kolk__listener_loops(struct kolk_listener *listener);
 
-/* Order all of them to close, at once. */
+/* Order all listeners of the engine to close at once. */
 void kolk__listeners_close(struct kolk_engine *engine);
 bool kolk__listeners_are_closed(struct kolk_engine *engine);
-/* Wait for that. Blocks. */
+/* Wait until they are closed. Blocks. */
 void kolk__listeners_wait(struct kolk_engine *engine, uint64_t deadline_ns);
 /* Their loops have ended, and are not closed yet: streams that are left are told; then, when the
  * loops are closed, free all. */
 void kolk__listeners_drop(struct kolk_engine *engine);
 void kolk__listeners_free(struct kolk_engine *engine);
-/* NULL, or the law that is broken. */
+/* Return NULL, or the law that is broken. */
 const char *kolk__listeners_check(struct kolk_engine *engine);
 
 #endif

@@ -53,7 +53,7 @@ enum kolk_refusal kolk__refusal_of_wait(const struct kolk_key *key)
 /* Allocated at the first refusal, like a key's counters: most tenants never have one. */
 static kolk__atomic_u64 *counts_of(struct kolk_engine *engine, struct kolk__tenant *tenant)
 {
-	static kolk__atomic_u64 lost[KOLK_REFUSALS]; /* memory is out */
+	static kolk__atomic_u64 lost[KOLK_REFUSALS]; /* out of memory */
 	const size_t size = sizeof lost;
 	kolk__atomic_u64 *counts = kolk__load_acquire(&tenant->refused); /* COUNTS.A1 <- COUNTS.R1 */
 	kolk__atomic_u64 *expected = NULL;
@@ -75,7 +75,7 @@ static void count_above_key(struct kolk_pool *pool, struct kolk__tenant *tenant,
 	if (tenant != NULL)
 		kolk__add_relaxed(&counts_of(pool->engine, tenant)[why], 1);
 	kolk__add_relaxed(&pool->refused[why], 1);
-	/* relaxed: one that maintenance has just not seen is logged with the next */
+	/* relaxed: a refusal that maintenance does not see yet is logged with the next one */
 	if (kolk__load_relaxed(&pool->refused_armed) == 0 &&
 	    kolk__exchange_acq_rel(&pool->refused_armed, 1) == 0)
 		kolk__alarm_arm(pool->engine, &pool->refused_alarm,

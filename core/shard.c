@@ -28,7 +28,7 @@ static void deliver(struct kolk__waiter *waiter)
 	waiter->callback(waiter->user, err, err == KOLK_OK ? &lease : NULL);
 }
 
-/* Callbacks of this turn; what they cause is for the next. */
+/* Run the callbacks of this turn. Those that they cause run in the next one. */
 static bool done_run(struct kolk_loop *shard)
 {
 	struct kolk__waiter *last = shard->done_last;
@@ -42,7 +42,7 @@ static bool done_run(struct kolk_loop *shard)
 	return last != NULL;
 }
 
-/* A deadline passed: leave the queue, unless a result is on its way already. */
+/* A waiter's deadline has passed: remove it from the queue, unless it has a result already. */
 static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_t now_ns)
 {
 	struct kolk_key *key = waiter->key;
@@ -62,8 +62,8 @@ static void expire(struct kolk_loop *shard, struct kolk__waiter *waiter, uint64_
 	kolk__done_add(shard, waiter);
 }
 
-/* So many waiters end by their deadlines in a turn. When more are late at once, the next turn
- * begins without a wait, and what has come for others meanwhile goes first. */
+/* At most so many waiters end by their deadlines in a turn. If more are late, the next turn begins
+ * without a wait, and first handles what has come for others meanwhile. */
 enum { LATE_MAX = 64 };
 
 static void deadlines_run(struct kolk_loop *shard)
@@ -73,7 +73,7 @@ static void deadlines_run(struct kolk_loop *shard)
 
 	if (timer == NULL || timer->due_ns > now_ns)
 		return;
-	kolk__io_loop_catch_up(shard->io_loop); /* what has come by now wins */
+	kolk__io_loop_catch_up(shard->io_loop); /* completions that are there by now come first */
 	(void)kolk__tasks_run(shard);
 	for (int i = 0; i < LATE_MAX; i++) {
 		timer = kolk__heap_min(&shard->deadlines);
