@@ -5,27 +5,27 @@
  *   main.c        arguments, signals, the order of start and end
  *   listen.c      the listeners of the configuration
  *   reload.c      another configuration, without losing a request
- *   config/config.c the file: struct gw_config
- *   route.c       request -> route
- *   path.c        what servers read in a path
- *   tenant.c      request -> who asks
- *   jwt/jwt.c     a signed token; jwt/jwks.c, jwt/jwks_url.c: the keys for it
- *   rate.c        requests per second
- *   balance.c     which of several servers
- *   load.c        what is known of each of these: in flight, numbers, health
- *   health.c      requests of the gateway's own that find out whether they are well
+ *   config/config.c the configuration file: struct gw_config
+ *   route.c       the route of a request
+ *   path.c        a path as servers read it
+ *   tenant.c      the tenant of a request
+ *   jwt/jwt.c     signed tokens; jwt/jwks.c, jwt/jwks_url.c: the keys for them
+ *   rate.c        limits of requests per second
+ *   balance.c     the choice among the members of a balancer
+ *   load.c        the state of each member: requests in flight, numbers, health
+ *   health.c      active health checks of members
  *   proxy.c       one exchange: request -> upstream request -> answer, bodies streamed both ways
- *   exchange.c    its memory
- *   dns/dns.h     members that DNS names: dns_*.c
- *   upstream.c    the server that it goes to, and the next one where that fails
- *   forward.c     the fields on their way, both ways
- *   answer.c      what the gateway answers by itself
- *   mcp/mcp.h     routes to MCP servers: mcp_*.c; lines.c: standard input and output
- *   warm/warm.h   what tenants used most is made ahead at the next start: warm_*.c
+ *   exchange.c    the memory of exchanges
+ *   dns/dns.h     members by DNS
+ *   upstream.c    the member that a request goes to, and another one if it fails
+ *   forward.c     header fields, in both directions
+ *   answer.c      answers of the gateway's own
+ *   mcp/mcp.h     routes to MCP servers; lines.c: standard input and output
+ *   warm/warm.h   connections and sessions made ahead after a start, for what tenants used most
  *   tunnel.c      an exchange that became another protocol (WebSocket)
- *   pipe.c        the bytes of a direction that are in the gateway
- *   trace.c       whose trace a request belongs to; span.c: what is told of it
- *   export.c      spans on their way to a collector; collector.c: which one
+ *   pipe.c        the bytes of one direction that are in the gateway
+ *   trace.c       the trace that a request belongs to; span.c: its spans
+ *   export.c      sends spans to a collector; collector.c: which one
  *   access_log.c  a line for each request
  *   log_file.c    the file of these lines, and the thread that writes it
  *   say.c         messages to standard error, which may be stuck
@@ -60,7 +60,7 @@ struct gw_tracer;
 struct gw_warm;
 struct gw_warm_loop;
 
-/* What the gateway keeps for a loop of the engine. Only that loop's thread touches it. */
+/* What the gateway keeps for a loop of the engine. Only that loop's thread uses it. */
 struct gw_loop {
 	struct gateway *gateway;
 	struct kolk_loop *loop;
@@ -112,21 +112,21 @@ struct gateway {
 bool gw_listen(struct gateway *gateway);
 /* New streams get the certificates that are in the files now. */
 enum kolk_err gw_listen_renew(struct gateway *gateway, const struct gw_config *config);
-/* Whether both listen in the same places, with TLS or without. */
+/* Whether both have the same listeners, with and without TLS. */
 bool gw_listen_same(const struct gw_config *before, const struct gw_config *after);
 
 /* reload.c: a kolk_reload_fn; user is the gateway. */
 enum kolk_err gw_reload(void *user, char *text, size_t capacity);
-/* Where the configuration has its keys from, which it is told: the gateway's source as long as it is
- * the same, a new one, or NULL. Not on a loop; its loops are open. */
+/* Give the configuration the source of its keys: the gateway's if that is the same, a new one, or NULL
+ * if it has none. Not on a loop; the loops are open. */
 KOLK_MUST_CHECK enum kolk_err gw_keys_open(struct gateway *gateway, const struct gw_config *config,
 					   struct gw_key_source **keys);
 /* A gw_dns_changed_fn, likewise: the view in force gets the members that names resolve to now. */
 bool gw_members_renew(void *user);
-/* Free the pools that reloads removed, as far as no exchange uses them any more. Nothing while there
- * is a reload, which does so itself. */
+/* Free the pools that reloads removed and that no exchange uses any more. Does nothing during a
+ * reload, which frees them itself. */
 void gw_reap(struct gateway *gateway);
-/* Have a function run on every loop, and wait until it has. Not on a loop. */
+/* Run a function on every loop, and wait until it has run. Not on a loop. */
 typedef void gw_loop_fn(struct gw_loop *loop, void *user);
 void gw_each_loop(struct gateway *gateway, gw_loop_fn *run, void *user);
 

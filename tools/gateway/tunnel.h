@@ -5,11 +5,11 @@
  *   front ── body ──► up ── send ──► lease     front is paused while a send is in flight
  *   front ◄── pull ── down ◄── recv ── lease   no receive while down is full
  *
- * The first side that ends, ends the tunnel: what came from it is sent to the other one first.
- *   upstream ends   down ends: front takes the rest, and ends (an error: at once, by a reset)
+ * The side that ends first ends the tunnel, after what came from it has been sent to the other one.
+ *   upstream ends   down ends: front takes the rest, and ends (after an error at once, by a reset)
  *   client ends     the rest of up is sent; then the tunnel closes, and down ends
  *   front ended     the tunnel closes
- * Until it closes front is there, so nothing here asks.
+ * front exists until the tunnel closes, so nothing here checks it.
  */
 #ifndef KOLK_GATEWAY_TUNNEL_H
 #define KOLK_GATEWAY_TUNNEL_H
@@ -26,7 +26,7 @@ struct gw_tunnel {
 	bool sending, receiving; /* in flight */
 };
 
-/* The upstream agreed: the lease is the tunnel's, and bytes that came behind its head. */
+/* The upstream has agreed: the tunnel gets the lease, and the bytes that came after the head. */
 void gw_tunnel_open(struct gw_exchange *x, const struct kolk_lease *lease, const void *data,
 		    size_t size);
 /* The client sent bytes, or said that it sends no more. */
@@ -34,8 +34,8 @@ void gw_tunnel_send(struct gw_exchange *x, const void *data, size_t size);
 void gw_tunnel_send_end(struct gw_exchange *x);
 /* There is room in down again. */
 void gw_tunnel_receive(struct gw_exchange *x);
-/* End it: nothing is begun any more, and when nothing is in flight, maybe at once, the lease is given
- * back and gw_proxy_tunnel_ended called, which may free x. */
+/* Close the tunnel: it begins nothing more. When nothing is in flight, which may be at once, the lease
+ * is released and gw_proxy_tunnel_ended called, which may free x. */
 void gw_tunnel_close(struct gw_exchange *x);
 
 #endif

@@ -22,14 +22,14 @@
 
 #include "tools/gateway/mcp/mcp.h"
 
-/* How often a call may need something of its client. */
+/* How often a call may need input from its client. */
 enum { GW_MCP_ROUNDS_MAX = 16 };
 /* Resources that a session may subscribe to. */
 enum { GW_MCP_WATCHED_MAX = 1024 };
-/* How long it is believed that a server has no sessions. */
+/* How long a server is known to have no sessions before it is asked again. */
 #define GW_MCP_STATELESS_NS (3600 * KOLK_S_NS)
 
-/* What a session with such a server keeps instead of it. */
+/* What a session keeps that such a server does not. */
 struct gw_mcp_adapted {
 	struct gw_pipe log_level;    /* a string of JSON; empty = none was set */
 	struct gw_pipe *watched;     /* the URIs that it subscribed to: strings of JSON */
@@ -38,30 +38,31 @@ struct gw_mcp_adapted {
 
 /* ---- adapt.c */
 
-/* Whether initialize need not be tried. */
+/* Whether the server is known to have no sessions, so that initialize need not be tried. */
 bool gw_mcp_is_stateless(struct gw_mcp_pool *pool);
-/* The session is one of these. False = no memory. */
+/* Make the session one with such a server. False = no memory. */
 bool gw_mcp_adapt(struct gw_mcp_session *session);
 void gw_mcp_adapted_free(struct gw_mcp_adapted *adapted);
-/* A request, a notification; a stream that listens. */
+/* Handle a request, a notification; a stream that listens. */
 void gw_mcp_adapt_request(struct gw_mcp_call *call);
 void gw_mcp_adapt_listen(struct gw_mcp_call *call);
-/* A call ended at the server. True: it goes on, or has been answered. */
+/* A call has ended at the server. True = it goes on, or has been answered here. */
 bool gw_mcp_adapt_end(struct gw_mcp_call *call, const struct kolk_mcp_result *result);
 
 /* ---- input.c */
 
-/* True: its result requires input, and the client is asked; or it cannot be. */
+/* True = the result requires input, and the client is asked for it, or cannot be asked. */
 bool gw_mcp_input_required(struct gw_mcp_call *call, const struct kolk_mcp_result *result);
-/* The client answers: false = nothing of this session. */
+/* The client answers. False = it was not asked by this session. */
 bool gw_mcp_input_reply(struct gw_mcp_session *session, const struct kolk_mcp_envelope *answer);
-/* The client cancels one that waits for it. */
+/* The client cancels a call that waits for input. */
 void gw_mcp_input_cancel(struct gw_mcp_call *call);
-/* Those of a session that wait are cancelled. */
+/* Cancel the calls of a session that wait for input. */
 void gw_mcp_input_close(struct gw_mcp_session *session);
 /* The call ends. */
 void gw_mcp_input_end(struct gw_mcp_call *call);
-/* Its params with what the session and its client add: to call->params. False = no memory. */
+/* Write the call's params, with what the session and its client add, to call->params. False = no
+ * memory. */
 bool gw_mcp_input_params(struct gw_mcp_call *call);
 
 #endif

@@ -11,29 +11,29 @@
 
 #include "tools/gateway/mcp/mcp.h"
 
-/* The only version that has them. */
+/* The only version with arrays. */
 #define GW_MCP_ARRAYS "2025-03-26"
 /* mcp.message_bytes_max, if the file says nothing. */
 enum { GW_MCP_MESSAGE_BYTES = 16 << 20 };
 
 struct gw_mcp_batch {
 	struct gw_mcp_call *whole;   /* the client's request */
-	uint32_t count, requests;    /* messages; of them with an answer */
+	uint32_t count, requests;    /* messages; how many of them get an answer */
 	size_t answer_bytes;         /* of its answers so far; at most mcp.message_bytes_max of whole */
-	bool begun;                  /* all of its calls */
+	bool begun;                  /* all of its calls have begun */
 	bool failed;                 /* there was no memory for the answer */
-	bool turning, again;         /* gw_mcp_batch_turn runs; once more then */
-	struct kolk_mcp_envelope fault; /* why it is none */
+	bool turning, again;         /* gw_mcp_batch_turn runs; it has to run again */
+	struct kolk_mcp_envelope fault; /* why it is no array of messages */
 	struct gw_mcp_call *calls[KOLK_MCP_ARRAY_MAX];
 };
 
-/* All on its home. */
+/* All of these on its home. */
 
-/* Whether the version that initialize agreed on has them. */
+/* Whether the version that initialize agreed on has arrays. */
 bool gw_mcp_batch_agreed(const struct kolk_mcp_result *initialized);
-/* A call of kind GW_MCP_BATCH, in its session. */
+/* Begin a call of kind GW_MCP_BATCH in its session. */
 void gw_mcp_batch_begin(struct gw_mcp_call *whole);
-/* One of its calls has something, or its front has room, or is gone. It may be freed. */
+/* One of its calls has something to say, or its front has room or is gone. May free the batch. */
 void gw_mcp_batch_turn(struct gw_mcp_batch *batch);
 
 /* Whether a call is one message of an array. */

@@ -8,11 +8,11 @@
 
 #include "tools/gateway/mcp/mcp.h"
 
-/* Answer it: true, and it has ended. False: the server is to be asked. */
+/* Answer the call from the cache. True = it has ended; false = the server is to be asked. */
 bool gw_mcp_cached_answers(struct gw_mcp_call *call);
-/* What the server said to one that was not answered so. */
+/* Keep the server's result of a call that was not answered from the cache. */
 void gw_mcp_cached_keep(struct gw_mcp_call *call, const struct kolk_mcp_result *result);
-/* The server says something to anybody: what it says has changed is not answered with any more. */
+/* A notification of the server: drop the results that it says have changed. */
 void gw_mcp_cached_note(struct gw_mcp_pool *pool, const struct kolk_mcp_message *message);
 
 #endif

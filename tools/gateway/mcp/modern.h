@@ -8,10 +8,10 @@
 
 /* message NULL = a request without a body; x NULL = a message without a header. */
 bool gw_mcp_is_modern(const struct gw_exchange *x, const struct kolk_mcp_envelope *message);
-/* What is wrong with it, as an error of JSON-RPC in error; NULL = nothing. */
+/* What is wrong with the request, with an error of JSON-RPC in error; NULL = nothing. */
 const char *gw_mcp_modern_flaw(const struct gw_exchange *x, const struct kolk_mcp_envelope *message,
 			       char error[256]);
-/* Of a server with sessions: members of its result that come first. */
+/* Members that a result of a server with sessions gets, in front of its own. */
 const char *gw_mcp_modern_members(const struct gw_mcp_call *call);
 bool gw_mcp_is_subscription(const struct gw_mcp_call *call); /* it listens */
 bool gw_mcp_is_replayable(const char *method);

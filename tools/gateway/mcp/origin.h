@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* origin.h - a page of another site may not ask an MCP server, also where a name of its own leads
- * here (DNS rebinding). */
+/* origin.h - pages of other sites may not send requests to an MCP server, even if a name of theirs
+ * resolves to this address (DNS rebinding). */
 #ifndef KOLK_GATEWAY_MCP_ORIGIN_H
 #define KOLK_GATEWAY_MCP_ORIGIN_H
 
 #include "tools/gateway/proxy.h"
 
-/* One of the route's `mcp.hosts`. Without these any, where the route is a host's, or the client is on
- * another machine; else this machine's names. */
+/* Whether the Host is one of the route's `mcp.hosts`. Without these: any host if the route is for one
+ * host or the client is on another machine, otherwise only names of this machine. */
 bool gw_mcp_is_host_good(const struct gw_exchange *x);
-/* Browsers send it. One of the route's `cors.origins`; without these, the host that is asked. */
+/* Whether the Origin, which browsers send, is one of the route's `cors.origins`; without these, whether
+ * it is the host that is asked. */
 bool gw_mcp_is_origin_good(const struct gw_exchange *x);
 
 #endif

@@ -8,9 +8,9 @@
 
 #include "tools/gateway/mcp/mcp.h"
 
-/* On its front: its answer has begun, and is a stream of events. */
+/* The call's answer has begun, and is a stream of events. On its front. */
 void gw_mcp_silence_begin(struct gw_mcp_call *call);
-/* Its exchange has ended; harmless if it was none. */
+/* The call's exchange has ended. Does nothing if its answer was no stream of events. */
 void gw_mcp_silence_end(struct gw_mcp_call *call);
 
 #endif

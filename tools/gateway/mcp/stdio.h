@@ -29,9 +29,9 @@ struct gw_stdio {
 	struct gw_lines *lines;
 	struct gw_mcp_line *first;   /* in the order in which they came */
 	uint32_t count;
-	bool wants;                  /* a line, and none has come */
-	bool ending;                 /* no more are wanted */
-	bool over;                   /* ending, and nothing is left: no call begins */
+	bool wants;                  /* it waits for a line */
+	bool ending;                 /* no more lines are wanted */
+	bool over;                   /* ending, and nothing is left: no more calls begin */
 	sem_t is_over;
 	struct kolk_call turn;
 	bool posted;
@@ -50,9 +50,9 @@ struct gw_mcp_line {
 	struct gw_stdio *stdio;
 	struct gw_mcp_line *next;
 	struct gw_mcp_call *call;
-	bool quiet;                  /* nothing of it is for the client */
+	bool quiet;                  /* the client gets nothing of it */
 	bool waits;                  /* for the session */
-	bool lost;                   /* with its session; it is said again on the next one */
+	bool lost;                   /* with its session; it is sent again in the next one */
 	bool repeated;
 };
 
@@ -64,20 +64,20 @@ bool gw_stdio_take(int fds[2]);
 bool gw_stdio_check(const struct gw_config *config, const char *path);
 /* Serve fds, by the route of this path. At the end of the input the process gets SIGTERM. */
 struct gw_stdio *gw_stdio_begin(struct gateway *gateway, const char *path, const int fds[2]);
-/* Finish calls until the deadline. Not on a loop. */
+/* Finish the calls, until the deadline. Not on a loop. */
 void gw_stdio_end(struct gateway *gateway, struct gw_stdio *stdio, uint64_t deadline_ns);
-/* A call has something. */
+/* A call has something to say. */
 void gw_stdio_turn(struct gw_mcp_line *line);
-/* A request that was not processed, as its session was lost, is said again: true. */
+/* True = the request was not processed because its session was lost, and is sent again. */
 bool gw_stdio_repeats(const struct gw_mcp_call *call, const struct kolk_mcp_result *result);
 
 /* A call without a message. NULL = no memory. */
 struct gw_mcp_call *gw_stdio_open(struct gw_stdio *stdio);
-/* It ends with an error of the gateway's own, whose text has no quotes. */
+/* End the call with an error of the gateway's own; text has no quotes. */
 void gw_stdio_refuse(struct gw_mcp_call *call, int code, const char *text);
-/* Nothing is to be done. */
+/* Free a call with which nothing is to be done. */
 void gw_stdio_drop(struct gw_mcp_call *call);
-/* Its message is read. False = it was refused. */
+/* Read the call's message. False = it was refused. */
 bool gw_stdio_read(struct gw_mcp_call *call);
 
 /* ---- stdio_session.c */

@@ -10,7 +10,7 @@
 
 #include "tools/gateway/mcp/mcp.h"
 
-/* True: it names a tool that is denied, and is answered as one that the server does not know. */
+/* True = the call names a tool that is denied, and has been answered as if the server had no such tool. */
 bool gw_mcp_tools_refuse(struct gw_mcp_call *call);
 /* A result of the server: a list of tools becomes its client's, as gw_tool_list_show has it. */
 bool gw_mcp_tools_show(const struct gw_mcp_call *call, struct kolk_mcp_part *result,
