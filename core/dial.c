@@ -240,8 +240,8 @@ void kolk__dial_sweep(struct kolk_loop *shard)
 		struct kolk__conn *conn = &engine->conns[i];
 		uint64_t word = kolk__conn_word(conn);
 
-		/* Only this thread changes a dialling connection whose home is this loop. home and
-		 * link are read between two reads of the word: if it is the same, so is the dial. */
+		/* home is read between two reads of the word: if that is the same, so is the dial.
+		 * Then only this thread changes the connection and its link. */
 		if (kolk__state_of(word) == KOLK__DIALING &&
 		    kolk__load_acquire(&conn->home) == shard->index &&
 		    kolk__conn_word(conn) == word && conn->link != NULL &&

@@ -49,7 +49,8 @@ void kolk__set_idle(struct kolk__conn *conn)
 static struct kolk__conn *take_by_token(struct kolk_key *key, uint32_t position,
 					enum kolk__state state, uint64_t *taken)
 {
-	kolk__atomic_u64 *entry = kolk__conn_entry(kolk__load_acquire(&key->table), position);
+	struct kolk__conn_table *table = kolk__load_acquire(&key->table); /* KEY.A1 <- KEY.R1 */
+	kolk__atomic_u64 *entry = kolk__conn_entry(table, position);
 	uint64_t seen, word;
 
 	for (;;) {

@@ -17,14 +17,15 @@ struct lane {
 } __attribute__((aligned(KOLK_CACHE_LINE)));
 
 struct kolk__idle_list {
-	/* W: anyone, by or and and. Pairs: MARK. Means: a lane, or the stack, may hold something. */
+	/* W: anyone, by or and and. Pairs: MARK. Means: a lane, or the stack, may hold tokens. */
 	kolk__atomic_u64 filled;
 	uint32_t lanes;           /* constant, a power of two */
 	uint32_t capacity;        /* constant */
 	kolk__atomic_u32 *below;  /* constant: of the stack, by token: the one below it */
 	size_t size;              /* constant: bytes of all of it */
-	/* Tokens for which no ring was to be had. W: anyone, by compare-and-swap. Means: changes so
-	 * far (a pop does not mistake it for what it was), and the top one + 1. */
+	/* Tokens whose ring had another producer or was full. W: anyone, by compare-and-swap.
+	 * Means: the number of changes, so that a pop fails after others (ABA), and the top
+	 * token + 1. */
 	kolk__atomic_u64 stack __attribute__((aligned(KOLK_CACHE_LINE)));
 	struct lane lane[];
 };
@@ -90,7 +91,7 @@ static void stack_push(struct kolk__idle_list *list, uint32_t token)
 {
 	uint64_t seen = kolk__load_relaxed(&list->stack);
 
-	do
+	do /* published by the compare-and-swap, and read after the pop's load of stack */
 		kolk__store_relaxed(&list->below[token], (uint32_t)seen);
 	while (!kolk__cas_sc(&list->stack, &seen, stack_word(seen, token + 1)));
 }
@@ -119,7 +120,9 @@ static bool ring_put(struct lane *lane, uint32_t token)
 	    kolk__exchange_acq_rel(&lane->producer, 1) != 0)
 		return false;
 	put = kolk__ring_put(&lane->ring, lane->buffer, token);
-	KOLK__ASSERT(kolk__own(&lane->producer) == 1); /* we are */
+	KOLK__ASSERT(kolk__own(&lane->producer) == 1); /* this thread */
+	/* The next producer's exchange acquires what this one wrote to the ring. If this thread
+	 * stops before the store, others put their tokens onto the stack. */
 	kolk__store_release(&lane->producer, 0);
 	return put;
 }

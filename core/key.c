@@ -288,7 +288,7 @@ void kolk__key_free_if_unused_locked(struct kolk_pool *pool, struct kolk_key *ke
 
 void kolk__key_free_if_unused(struct kolk_key *key)
 {
-	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* relaxed: as the references */
+	struct kolk_pool *pool = kolk__load_relaxed(&key->pool); /* checked again under locks */
 	struct kolk_engine *engine = key->engine;
 
 	KOLK__NO_LOCK();

@@ -9,13 +9,14 @@
 
 struct attempt {
 	uint64_t now_ns;
-	bool closes; /* what is idle; it does not only look */
-	bool stays;
+	bool closes; /* closes idle connections; false = it only looks */
+	bool stays;  /* the key */
 };
 
-/* Is it more than closing? When this only looks, an idle one counts if it was leased a moment ago,
- * by a caller that looks the key up each time (kolk_acquire_as). When it closes, one that is idle
- * was leased when its turn came. */
+/* Does this connection keep its key? Not if it is closing. When the attempt only looks, an idle one
+ * does if it was leased within the last second, by a caller that looks the key up each time
+ * (kolk_acquire_as). When it closes, one that is idle now does, since it was leased a moment ago,
+ * when it could not be taken. */
 static bool is_used(const struct attempt *attempt, const struct kolk__conn *conn)
 {
 	enum kolk__state state = kolk__conn_state(conn);
@@ -56,7 +57,7 @@ static void attempt_part(void *context, struct kolk__walk *walk, struct kolk_key
 	}
 }
 
-/* True = the key stays. It has no reference: it may go at any time. */
+/* True = the key stays. The caller has no reference to it: it may be freed at any time. */
 static bool attempt_run(struct kolk_key *key, uint64_t now_ns, bool closes)
 {
 	struct attempt attempt = { .now_ns = now_ns, .closes = closes };
@@ -67,9 +68,9 @@ static bool attempt_run(struct kolk_key *key, uint64_t now_ns, bool closes)
 	return attempt.stays;
 }
 
-/* Close its connections; it goes with the last one. If it was opened again meanwhile, it dials
- * anew. False = it was used lately and gets another chance, or a connection is leased: it is the
- * most recently used again. */
+/* Close the key's connections; it is freed with the last one. If it is opened again meanwhile, it
+ * dials anew. False = the key was used within the last second and gets another chance, or one of
+ * its connections is leased: it becomes the most recently used. */
 static bool try_evict_key(struct kolk_key *key, uint64_t now_ns, bool chance)
 {
 	KOLK__NO_LOCK();

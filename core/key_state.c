@@ -10,7 +10,7 @@ void kolk__key_changed(struct kolk_key *key, struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
 	kolk__add_sc(&key->changes, 1);
-	if (!key->awaited) /* mostly: a system call less for each dial */
+	if (!key->awaited) /* the usual case, which saves a system call for each dial */
 		return;
 	key->awaited = false;
 	kolk__effects_wake(effects, kolk__futex(&key->changes), UINT32_MAX);
@@ -61,7 +61,7 @@ void kolk__key_refuse(struct kolk_key *key, enum kolk_err err, struct kolk__effe
 	KOLK__HELD(&key->lock);
 	kolk__store_release(&key->refuse_err, err);
 	kolk__key_fail_waiters(key, err, effects);
-	effects->todo |= KOLK__DISPATCH; /* sheds what is idle, shuts the gate */
+	effects->todo |= KOLK__DISPATCH; /* closes idle connections and the gate */
 	kolk__key_changed(key, effects);
 }
 
@@ -73,17 +73,17 @@ static bool mark_stale(struct kolk__conn *conn, uint32_t epoch)
 	if (conn->epoch == epoch)
 		return false;
 	if (state == KOLK__DIALING || state == KOLK__CLOSING)
-		return state == KOLK__DIALING; /* ready compares; closing is closing */
+		return state == KOLK__DIALING; /* its epoch is compared when it is ready */
 	kolk__conn_set_retire_reason(conn, KOLK_REASON_ROTATED); /* SC2 */
 	if (kolk__conn_take(conn, KOLK__CLOSING))
 		kolk__retire(conn, KOLK_REASON_ROTATED);
 	return true;
 }
 
-static void welcome_again(struct kolk_key *key, struct kolk__effects *effects)
+static void back_off_reset(struct kolk_key *key, struct kolk__effects *effects)
 {
 	KOLK__HELD(&key->lock);
-	key->failures = 0; /* what was refused may be welcome now */
+	key->failures = 0; /* the new credential or endpoint may be accepted */
 	kolk__store_relaxed(&key->probation, false);
 	key->retry_at_ns = 0;
 	effects->todo |= KOLK__DIAL;
@@ -99,7 +99,7 @@ size_t kolk__key_mark_stale(struct kolk__walk *walk, struct kolk_key *key,
 
 	KOLK__HELD(&key->lock);
 	if (walk->first)
-		welcome_again(key, effects);
+		back_off_reset(key, effects);
 	while ((conn = kolk__walk_conn(walk, key)) != NULL)
 		count += mark_stale(conn, epoch);
 	return count;

@@ -16,8 +16,8 @@
  * A peer that restarts ends many connections at once, which is one event: an end counts only if the
  * dial began after the key's last failure, and for the pool only if it began after the last end
  * that counted. Otherwise each idle connection of a server that restarts in an instant would be a
- * failure, and the circuit would open. The first such end costs no waiter: its waiters go on
- * waiting for the next dial.
+ * failure, and the circuit would open. The first such end of a key costs none of its waiters an
+ * error: they wait for the next dial.
  *
  * While a connection is unproven, its key dials no other (dial.c). unproven is written by the home
  * loop before the connection is idle and after it is closed, and under key.lock in between.

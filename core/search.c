@@ -136,7 +136,7 @@ static struct kolk__members *members_of(const struct kolk__requester *who)
 
 /* A slice of all connections of the engine. A caller's are at equal distances, which makes them a
  * sample of all ages; the next caller's are one place further, so each connection is in one of the
- * slices. Maintenance visits neighbours in memory, which costs a third. */
+ * slices. Maintenance visits neighbours in memory, which costs a third of the time. */
 static uint32_t engine_slice(struct kolk__search *search, struct kolk__conn **conns)
 {
 	struct kolk_engine *engine = search->who->key->engine;

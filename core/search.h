@@ -42,8 +42,8 @@ struct kolk__search {
 	uint32_t sibling_open, sibling_share; /* its connections; up to this many it keeps all */
 };
 
-/* Prepare a search for this key: of one slice; or, with all, on until one is idle. The key may have
- * been recycled: then the choice is worse, not wrong. */
+/* Prepare a search for this key: of one slice; or, with all, on until one is idle, or none is. The
+ * key may have been recycled: then the choice is worse, not wrong. */
 void kolk__search_fill(struct kolk__search *search, const struct kolk__requester *who, bool all);
 /* Begin with what earlier searches left. Under accounting. */
 void kolk__search_begin(struct kolk__search *search);
@@ -53,7 +53,7 @@ void kolk__search_run(struct kolk__search *search);
 void kolk__search_end(const struct kolk__search *search, uint64_t now_ns);
 /* Were all connections visited, or as many as one search may visit? */
 bool kolk__search_is_complete(const struct kolk__search *search);
-/* May an idle connection of this key be evicted that is idle since then? */
+/* May a connection of this key be evicted that has been idle since since_ns? */
 bool kolk__search_may_evict(const struct kolk__search *search, struct kolk_key *key,
 			    uint64_t since_ns);
 

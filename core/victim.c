@@ -92,7 +92,7 @@ static struct kolk_key *victim_of(const struct kolk__search *search)
 				 share, open) ? key : NULL;
 }
 
-/* No connection was idle. */
+/* No connection was idle, or others took those that were. */
 static struct kolk_key *reclaim_from_victim(const struct kolk__search *search)
 {
 	struct kolk_engine *engine = search->who->key->engine;
@@ -160,7 +160,7 @@ struct kolk_key *kolk__handed_over_pop(struct kolk_engine *engine)
 	return key;
 }
 
-/* No idle connection was found, in one slice or in all. */
+/* No connection could be evicted, of one slice or of all. */
 static void search_on(const struct kolk__search *search)
 {
 	struct kolk_key *key = search->who->key, *victim;

@@ -172,7 +172,7 @@ static void signal_first(struct kolk_key *key, struct kolk__effects *effects)
 	KOLK__HELD(&key->lock);
 	KOLK__ASSERT(kolk__own(&waiter->state) == KOLK__WAITING);
 	key->signalled = true;
-	kolk__store_release(&waiter->state, KOLK__SIGNALLED);
+	kolk__store_release(&waiter->state, KOLK__SIGNALLED); /* the waiter then takes the lock */
 	kolk__effects_wake(effects, kolk__futex(&waiter->state), 1);
 }
 

@@ -211,7 +211,7 @@ static bool feed_driver(struct kolk__link *link, const uint8_t *bytes, size_t si
 		err = upstream->driver->feed(upstream->driver_user, kolk__link_driver_session(link),
 					     exchange_of(link), bytes, size);
 	if (err != KOLK_OK && err != KOLK_PENDING) {
-		/* Behind the answer to a ping: nobody asked for it. */
+		/* Behind the answer to a ping: unsolicited. */
 		if (link->phase == KOLK__PINGING_LINK && link->progress->failure.err == KOLK_OK)
 			link->progress->reason = KOLK_REASON_PEER_DATA;
 		kolk__exchange_failed(link, err, 0, 0);

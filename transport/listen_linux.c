@@ -85,7 +85,7 @@ static const char *path_of(const struct kolk_address *address)
 		       ((const struct sockaddr_un *)(const void *)address->bytes)->sun_path : "";
 }
 
-/* A socket that nobody listens at. A queue that is full answers EAGAIN. */
+/* A socket at which no process listens. A queue that is full answers EAGAIN. */
 static bool is_stale(const struct kolk_address *address)
 {
 	struct stat file;

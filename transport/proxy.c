@@ -60,7 +60,7 @@ static bool addresses_read(uint8_t family, const uint8_t *bytes, size_t size,
 	return true;
 }
 
-/* What is there already must be right, so that who speaks another protocol is refused at once. */
+/* The bytes so far must be right: a peer with another protocol is refused at once. */
 static bool fixed_fits(const uint8_t *bytes, size_t size)
 {
 	if (memcmp(bytes, signature, size < SIGNATURE ? size : SIGNATURE) != 0)

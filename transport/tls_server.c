@@ -212,7 +212,7 @@ static enum kolk_err load_trust(struct kolk__tls_server *server, const struct ko
 	};
 	enum kolk_err err = kolk__tls_load(&server->common, &files, failure);
 
-	/* A directory without a certificate: nobody could come in. */
+	/* A directory without a certificate: every client would be refused. */
 	if (err == KOLK_OK && files.trusts && server->common.anchors.raw.p == NULL)
 		err = kolk__tls_refuse(failure, KOLK_E_TLS, "ca_directory", 0);
 	return err;

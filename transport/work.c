@@ -85,7 +85,7 @@ struct scheduling {
 /* All of it is a thread's own on Linux (setpriority(2), "C library/kernel differences"), and begins
  * as the loop's that started this one. Nice alone does not let a loop that wakes have the CPU at
  * once: within its slice a thread is preempted only by one with a shorter slice (sched_setattr(2),
- * Linux 6.12). So a worker's is long; and as SCHED_BATCH it preempts nobody when it wakes. */
+ * Linux 6.12). So a worker's is long; and as SCHED_BATCH it preempts no thread when it wakes. */
 static void lower_priority(void)
 {
 	int nice = getpriority(PRIO_PROCESS, 0) + NICE;

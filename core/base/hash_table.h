@@ -9,7 +9,8 @@
  * bucket on average, at which the table grows. So an item takes 13 to 26 bytes of buckets, and up
  * to 38 while the table grows.
  *
- * Not thread-safe: the owner's lock. Hashes must be good, and kept from those who choose the keys.
+ * Not thread-safe: its owner has a lock for it. Hashes must be good, and a peer that chooses keys
+ * must not be able to predict them.
  */
 #ifndef KOLK_HASH_TABLE_H
 #define KOLK_HASH_TABLE_H
