@@ -198,12 +198,13 @@ bool gw_stdio_repeats(const struct gw_mcp_call *call, const struct kolk_mcp_resu
 static void repeat(struct gw_stdio *stdio, struct gw_mcp_call *lost)
 {
 	struct gw_mcp_call *call = gw_stdio_open(stdio);
-	struct gw_pipe none = { .data = NULL };
+	struct gw_pipe kept; /* of an earlier call */
 
 	if (call == NULL)
 		return;
+	kept = call->body;
 	call->body = lost->body;
-	lost->body = none;
+	lost->body = kept;
 	call->line->repeated = true;
 	if (gw_stdio_read(call))
 		gw_stdio_in_session(call);
