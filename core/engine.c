@@ -161,19 +161,6 @@ static enum kolk_err start(struct kolk_engine *engine, const struct kolk_engine_
 
 static void engine_free(struct kolk_engine *engine);
 
-/* Fill the caller's kolk_failure, if there is one, and return the error. */
-static enum kolk_err create_failed(const struct kolk_engine_options *o, enum kolk_err err,
-				   const char *detail)
-{
-	const struct kolk_failure failure = { .size = (uint32_t)sizeof failure,
-					      .err = err,
-					      .err_class = kolk_err_class(err),
-					      .detail = detail };
-
-	(void)kolk__sized_write(o->failure, &failure);
-	return err;
-}
-
 enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 				 struct kolk_engine **out)
 {
@@ -195,7 +182,7 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 		return err;
 	engine = sys->allocate(sys->context, KOLK_CACHE_LINE, sizeof *engine);
 	if (engine == NULL)
-		return create_failed(&o, KOLK_E_MEMORY, NULL);
+		return kolk__refuse_as(o.failure, KOLK_E_MEMORY, NULL);
 	engine->sys = sys;
 	engine_fill(engine, &o);
 	err = reserve(engine);
@@ -204,11 +191,17 @@ enum kolk_err kolk_engine_create(const struct kolk_engine_options *options,
 		err = start(engine, &o);
 	}
 	if (err != KOLK_OK) {
-		const char *why_not = engine->transport == NULL ? NULL :
-				      kolk__transport_why_not(engine->transport);
+		const struct kolk_failure failure = {
+			.size = (uint32_t)sizeof failure,
+			.err = err,
+			.err_class = kolk_err_class(err),
+			.detail = engine->transport != NULL ?
+					  kolk__transport_why_not(engine->transport) : NULL,
+		};
 
 		engine_free(engine);
-		return create_failed(&o, err, why_not);
+		(void)kolk__sized_write(o.failure, &failure);
+		return err;
 	}
 	kolk__log(engine, KOLK_LOG_INFO, "engine", "%u loops on %s, %u connections at most",
 		  engine->shard_count, kolk_engine_backend(engine),

@@ -124,12 +124,15 @@ static bool is_last(const struct kolk__conn *conn)
 static enum kolk_err end_of(struct kolk__conn *conn, enum kolk_err err)
 {
 	bool released = kolk__state_of(kolk__conn_own_word(conn)) == KOLK__CLOSING;
-	bool revoked = is_last(conn) ? !kolk__operation_end(conn) :
-				       err != KOLK_OK &&
-					       kolk__load_sc(&conn->revoked) == KOLK__REVOKED;
+	bool revoked;
 
-	return revoked && (err == KOLK_OK || (!released && err != KOLK_E_CANCELLED)) ?
-		       KOLK_E_REVOKED : err;
+	if (is_last(conn))
+		revoked = !kolk__operation_end(conn);
+	else
+		revoked = err != KOLK_OK && kolk__load_sc(&conn->revoked) == KOLK__REVOKED;
+	if (revoked && (err == KOLK_OK || (!released && err != KOLK_E_CANCELLED)))
+		return KOLK_E_REVOKED;
+	return err;
 }
 
 static void io_done(struct kolk__io *io, enum kolk_err err, size_t size)

@@ -247,6 +247,17 @@ static void a_revoke_is_no_misuse(void **state)
 	assert_int_equal(misuse(fix), 3);
 }
 
+/* Revoke the lease, and lease another connection in the same memory. */
+static void revoke_and_take(struct fixture *fix, const struct kolk_lease *lease,
+			    struct kolk_lease *next)
+{
+	pass_deadline(fix);
+	fixture_run(fix, 20 * KOLK_MS_NS);
+	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
+	assert_int_equal(take(fix, fix->key, next), KOLK_OK);
+	assert_ptr_equal(lease->connection, next->connection);
+}
+
 /* A holder that waits for its own client may notice only after its connection's memory has been
  * dialled, leased and revoked again. */
 static void a_revoke_is_no_misuse_later(void **state)
@@ -255,18 +266,10 @@ static void a_revoke_is_no_misuse_later(void **state)
 	struct kolk_lease first, second, third;
 
 	assert_int_equal(take(fix, fix->key, &first), KOLK_OK);
-	pass_deadline(fix);
-	fixture_run(fix, 20 * KOLK_MS_NS);
-	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
-	assert_int_equal(take(fix, fix->key, &second), KOLK_OK);
-	assert_ptr_equal(first.connection, second.connection);
+	revoke_and_take(fix, &first, &second);
 	uses_go_on(first);
 	assert_int_equal(misuse(fix), 0);
-	pass_deadline(fix);
-	fixture_run(fix, 20 * KOLK_MS_NS);
-	assert_int_equal(kolk_pool_resume(fix->pool), KOLK_OK);
-	assert_int_equal(take(fix, fix->key, &third), KOLK_OK);
-	assert_ptr_equal(first.connection, third.connection);
+	revoke_and_take(fix, &second, &third);
 	uses_go_on(first);
 	uses_go_on(second);
 	assert_int_equal(misuse(fix), 0);
